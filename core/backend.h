@@ -1,0 +1,37 @@
+/* backend: one place that computes. Kernels, memory and threads behind one struct of pointers; the
+ * rest of kin never asks which one it is. Each backend's constructor lives in its own folder. */
+#ifndef KIN_BACKEND_H
+#define KIN_BACKEND_H
+#include "core/op.h"
+
+typedef struct kin_backend kin_backend;
+struct kin_backend {
+    const char *name;        /* "ref32", "ref64", "cpu-avx512", ... */
+    kin_dtype real;          /* what F32 values are stored as: KIN_F32, or KIN_F64 in ref64 */
+    const kin_kernel *ops;   /* [KIN_OP_COUNT] */
+    const kin_fn_kernel *fns; /* [KIN_FN_COUNT] */
+    void *dev;               /* passed to every kernel */
+    /* Memory that kernels may use, zeroed, 64-byte aligned, huge pages where there are; NULL on failure. */
+    void *(*alloc)(kin_backend *b, int64_t bytes);
+    void (*release)(kin_backend *b, void *p, int64_t bytes);
+    void (*upload)(kin_backend *b, void *to, const void *from, int64_t bytes);   /* host -> device */
+    void (*download)(kin_backend *b, void *to, const void *from, int64_t bytes); /* device -> host, waits */
+    void (*sync)(kin_backend *b);
+    void (*close)(kin_backend *b);
+};
+
+/* The scalar specification, in float (KIN_F32) or double (KIN_F64). One thread. */
+kin_backend *kin_backend_ref(kin_ctx *cx, kin_dtype real);
+/* OpenMP, AVX-512 / AVX2 / plain by what the processor has (isa NULL) or as named; threads 0: all cores.
+ * isa: "avx512", "avx2", "plain". KIN_UNSUPPORTED when the processor cannot. */
+kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa);
+static inline void kin_backend_close(kin_backend *b)
+{
+    if (b) b->close(b);
+}
+
+/* Host memory for arenas: mmap, MADV_HUGEPAGE. Shared by the CPU backends (core/arena.c). */
+void *kin_pages_alloc(int64_t bytes);
+void kin_pages_free(void *p, int64_t bytes);
+
+#endif
