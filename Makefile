@@ -1,0 +1,173 @@
+# kin. `make help` lists what can be made; `make` builds and says what it found.
+CC       = gcc
+PREFIX   = /usr/local
+BUILD    = build
+OPT      = -O2 -g
+SAN      =
+JOBS    := $(shell nproc 2>/dev/null || echo 2)
+FUZZ_SECONDS = 5
+
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(JOBS) --no-print-directory
+endif
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# ---- what is there: one preprocessor run asks for every header ---------------------------------
+probe = \#if __has_include(<$(1)>)\n$(2)\n\#endif\n
+FOUND := $(shell printf '$(call probe,stdio.h,libc6-dev)$(call probe,jansson.h,libjansson-dev)$(call probe,jpeglib.h,libjpeg62-turbo-dev)$(call probe,zlib.h,zlib1g-dev)$(call probe,utf8proc.h,libutf8proc-dev)$(call probe,stb/stb_image.h,libstb-dev)$(call probe,cmocka.h,libcmocka-dev)$(call probe,spng.h,libspng-dev)$(call probe,webp/decode.h,libwebp-dev)' | $(CC) -E -P -x c - 2>/dev/null)
+FOUND += $(if $(wildcard /usr/lib/*/libopenblas.so.0 /usr/lib/*/openblas-*/libopenblas.so.0 /usr/lib/libopenblas.so.0),libopenblas0-pthread)
+FOUND += $(if $(shell command -v $(CC)),gcc)
+
+REQUIRED = gcc libc6-dev libjansson-dev libjpeg62-turbo-dev zlib1g-dev libutf8proc-dev libstb-dev
+OPTIONAL = libspng-dev libwebp-dev libopenblas0-pthread
+TESTING  = libcmocka-dev
+NEEDED  := $(filter-out $(FOUND),$(REQUIRED))
+
+libspng-dev_adds          = PNG by libspng (without it: stb_image, slower)
+libwebp-dev_adds          = WebP pictures
+libopenblas0-pthread_adds = fast matrix products (found when kin runs, not linked)
+libcmocka-dev_adds        = make test
+
+# ---- flags -------------------------------------------------------------------------------------
+CPPFLAGS = -D_GNU_SOURCE= -I. -MMD -MP $(if $(filter libspng-dev,$(FOUND)),-DKIN_HAVE_SPNG) \
+           $(if $(filter libwebp-dev,$(FOUND)),-DKIN_HAVE_WEBP)
+WARN     = -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wdouble-promotion -Werror
+CFLAGS   = -std=c11 $(OPT) -fopenmp $(WARN) $(SAN)
+LDLIBS   = -ljansson $(if $(filter libspng-dev,$(FOUND)),-lspng) -ljpeg \
+           $(if $(filter libwebp-dev,$(FOUND)),-lwebp) -lz -lutf8proc -ldl -lm
+
+# kernels/cpu is compiled once per instruction set and chosen when kin runs.
+CPUFLAGS    = $(OPT) -O3 -ffp-contract=fast
+ISA_plain   =
+ISA_avx2    = -mavx2 -mfma -mf16c
+ISA_avx512  = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mf16c -mprefer-vector-width=512
+ISAS       := plain $(if $(filter x86_64,$(shell uname -m)),avx2 avx512)
+
+# ---- what is made of what ----------------------------------------------------------------------
+ONCE  := $(wildcard kernels/*/once_*.c)
+REF   := $(filter-out $(ONCE),$(wildcard kernels/ref/*.c))
+CPU   := $(filter-out $(ONCE),$(wildcard kernels/cpu/*.c))
+PLAIN := $(wildcard core/*.c nn/*.c train/*.c data/*.c) $(ONCE)
+TOOLS := $(wildcard tools/*.c)
+TESTS := $(wildcard tests/test_*.c)
+FUZZ  := $(filter-out tests/fuzz_main.c,$(wildcard tests/fuzz_*.c))
+HARN  := $(filter-out $(TESTS) tests/fuzz_%.c,$(wildcard tests/*.c))
+BENCH := $(wildcard bench/*.c)
+
+LIB_O := $(PLAIN:%.c=$(BUILD)/%.o) \
+         $(foreach r,32 64,$(REF:%.c=$(BUILD)/%.$(r).o)) $(foreach i,$(ISAS),$(CPU:%.c=$(BUILD)/%.$(i).o))
+LIB   := $(BUILD)/libkin.a
+KIN   := $(if $(TOOLS),$(BUILD)/kin)
+TEST_X  := $(TESTS:%.c=$(BUILD)/%)
+FUZZ_X  := $(FUZZ:%.c=$(BUILD)/%)
+BENCH_X := $(BENCH:%.c=$(BUILD)/%)
+
+.PHONY: all help demo test check suite lint asan tsan fuzz bench install clean deps FORCE
+
+all: $(LIB) $(KIN) ## build the library and build/kin, say what was found (the default)
+	@echo "kin: $(strip $(LIB) $(KIN)), kernels: $(ISAS)"
+	@$(foreach p,$(OPTIONAL) $(TESTING),echo "  $(if $(filter $(p),$(FOUND)),with   ,without) $(p): $($(p)_adds)$(if $(filter $(p),$(FOUND)),, -- to add it: apt-get install $(p))";)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS='|' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
+	@echo '  variables      BUILD=dir PREFIX=dir CC=gcc OPT="-O2 -g" FUZZ_SECONDS=5 JOBS=n'
+
+demo: deps ## install what is missing, build, train a small model and show it (minutes)
+	@$(MAKE) all
+	@tools/demo.sh $(BUILD)
+
+test: deps ## install what is missing, build everything, lint, run every test (6 minutes at most)
+	@$(MAKE) suite
+
+check: deps ## test, and the same under sanitizers, fuzzers for seconds each, the loader under tsan
+	@$(MAKE) fuzz
+	@$(MAKE) tsan
+	@$(MAKE) asan
+	@$(MAKE) suite
+
+# Probing happened before anything was installed: targets that need packages start make once more.
+deps:
+	@tests/deps.sh $(filter-out $(FOUND),$(REQUIRED) $(OPTIONAL) $(TESTING))
+
+suite: lint $(KIN) $(TEST_X) $(FUZZ_X) $(BENCH_X)
+	@tests/run.sh $(BUILD) $(TEST_X)
+
+lint: ## check includes, line lengths, names: tests/lint.sh
+	@tests/lint.sh
+
+asan: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' \
+	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' suite
+
+tsan: ## the tests of the loader's threads under ThreadSanitizer
+	@OMP_NUM_THREADS=1 $(MAKE) BUILD=$(BUILD)/tsan OPT='-O1 -g' SAN=-fsanitize=thread suite-tsan
+
+.PHONY: suite-tsan suite-fuzz
+suite-tsan: $(filter $(BUILD)/tests/test_loader%,$(TEST_X))
+	@tests/run.sh $(BUILD) $^
+
+fuzz: ## every fuzzer for FUZZ_SECONDS under the sanitizers, over its seeds and random mutations
+	@$(MAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' \
+	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' suite-fuzz
+
+suite-fuzz: $(FUZZ_X)
+	@set -e; for f in $^; do $$f --seconds $(FUZZ_SECONDS) tests/seeds/$$(basename $$f); done
+
+bench: $(BENCH_X) ## run every program of bench/
+	@set -e; for b in $^; do echo "== $$b"; $$b; done
+
+install: all ## copy kin, libkin.a and kin.h under PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(KIN) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 include/kin.h $(DESTDIR)$(PREFIX)/include
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+# ---- rules -------------------------------------------------------------------------------------
+# Compiled with other flags, or from another list of files: made again.
+remember = mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
+$(BUILD)/flags: FORCE
+	@$(if $(NEEDED),echo "kin needs: apt-get install $(NEEDED)   (or run: make test)" >&2; exit 1)
+	@$(call remember,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDLIBS) $(CPUFLAGS) $(ISAS) $(shell $(CC) -dumpfullversion))
+$(BUILD)/list: FORCE
+	@$(call remember,$(LIB_O) $(TOOLS) $(HARN))
+
+define compile
+@mkdir -p $(@D)
+$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(1) -c -o $@ $<
+endef
+Q = @echo "  cc  $@"; $(if $(V),set -x;)
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(call compile)
+$(BUILD)/kernels/ref/%.32.o: kernels/ref/%.c $(BUILD)/flags
+	$(call compile,-DKIN_REAL=32)
+$(BUILD)/kernels/ref/%.64.o: kernels/ref/%.c $(BUILD)/flags
+	$(call compile,-DKIN_REAL=64)
+define isa_rule
+$$(BUILD)/kernels/cpu/%.$(1).o: kernels/cpu/%.c $$(BUILD)/flags
+	$$(call compile,$$(CPUFLAGS) -DKIN_ISA=$(1) $$(ISA_$(1)))
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+
+$(LIB): $(LIB_O) $(BUILD)/list
+	@rm -f $@
+	@ar rcs $@ $(LIB_O)
+
+link = $(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(LDLIBS)
+$(BUILD)/kin: $(TOOLS:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/list
+	$(call link)
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HARN:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/list
+	$(call link,-lcmocka)
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_main.o $(LIB) $(BUILD)/list
+	$(call link)
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB) $(BUILD)/list
+	$(call link)
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
