@@ -14,7 +14,7 @@ enum { KIN_ST_MAX_TENSORS = 65536, KIN_ST_MAX_HEADER = 100000000 };
 typedef struct kin_st_entry {
     const char *name;
     const char *dtype_name;  /* as in the file: "F32", "BF16", "BOOL", ... */
-    kin_dtype dtype;         /* KIN_DTYPE_COUNT: valid in the format, but not one of kin's (I16, BOOL, F8...) */
+    kin_dtype dtype;         /* KIN_DTYPE_COUNT: valid, but not one of kin's (I16, BOOL, F8_E4M3, ...) */
     int rank;
     int64_t dim[KIN_MAX_RANK];
     int64_t count, bytes;    /* elements, and bytes in the file */
