@@ -1,0 +1,88 @@
+/* params: the weights of a model: one named set, shared by every graph that is built over it.
+ *
+ * Names are those of open_clip's state dict. Storage is flat per group (weights that decay, weights that do
+ * not, frozen ones), each parameter 64-byte aligned inside its group, so that the optimiser is one call per
+ * group. Frozen parameters have a value and nothing else: no gradient, no moments.
+ *
+ * A graph may use leading rows of a parameter apart from the rest (the query rows of a packed qkv weight):
+ * such a region is its own leaf. Regions of one parameter are equal or disjoint. A gradient is never zeroed
+ * before a step: the first writer of a region in a step stores, later ones add; who is first is known by the
+ * region's stamp, whichever program it comes from. */
+#ifndef KIN_PARAMS_H
+#define KIN_PARAMS_H
+#include "core/backend.h"
+
+typedef enum kin_init_kind { KIN_INIT_CONST, KIN_INIT_NORMAL, KIN_INIT_UNIFORM } kin_init_kind;
+/* const: arg. normal: mean 0, standard deviation arg. uniform: [-arg, arg]. */
+typedef struct kin_init {
+    kin_init_kind kind;
+    double arg;
+} kin_init;
+
+typedef enum kin_group { KIN_GROUP_DECAY, KIN_GROUP_PLAIN, KIN_GROUP_FROZEN, KIN_GROUP_COUNT } kin_group;
+
+typedef struct kin_param {
+    char *name;
+    kin_shape shape;
+    kin_init init;
+    bool frozen;
+    kin_group group;
+    int64_t count, offset; /* elements; offset in the group's flat arrays */
+} kin_param;
+
+typedef struct kin_region {
+    int param;
+    int64_t start, rows; /* leading rows */
+    uint64_t stamp;      /* the step in which its gradient was last written */
+} kin_region;
+
+typedef struct kin_flat {
+    int64_t count;                    /* elements, padding included (padding stays zero) */
+    void *value, *grad, *m, *v, *ema; /* real; NULL when not kept */
+} kin_flat;
+
+typedef struct kin_params {
+    kin_param *param;
+    int count, room;
+    kin_region *region;
+    int regions, region_room;
+    kin_backend *backend; /* after kin_params_alloc */
+    kin_flat flat[KIN_GROUP_COUNT];
+    void *arena;
+    int64_t bytes;  /* of the arena */
+    uint64_t stamp; /* the current step's; see kin_params_begin */
+} kin_params;
+
+kin_params *kin_params_new(kin_ctx *cx);
+void kin_params_free(kin_params *p);
+
+/* Index of the parameter, added if new; a known name must come with the same shape. -1 on failure. f32. */
+int kin_params_add(kin_ctx *cx, kin_params *p, const char *name, const kin_shape *shape, kin_init init);
+int kin_params_find(const kin_params *p, const char *name); /* -1: none */
+/* Region of `rows` leading rows from start (the whole: 0, dim[0]); -1 when it overlaps another. */
+int kin_params_region(kin_ctx *cx, kin_params *p, int param, int64_t start, int64_t rows);
+
+/* Freezes every parameter whose name matches the shell pattern; returns how many. Before kin_params_alloc. */
+int kin_params_freeze(kin_params *p, const char *glob);
+
+/* Bytes that kin_params_alloc will take: values, and for training gradients, moments and the average. */
+int64_t kin_params_plan(kin_params *p, size_t real_size, bool training, bool ema);
+kin_status kin_params_alloc(kin_ctx *cx, kin_params *p, kin_backend *b, bool training, bool ema);
+/* Initial values: pure functions of (seed, name, element). The average starts as a copy. */
+kin_status kin_params_init(kin_ctx *cx, kin_params *p, uint64_t seed);
+
+void *kin_param_value(const kin_params *p, int param); /* in backend memory; dtype backend->real */
+void *kin_param_grad(const kin_params *p, int param);  /* NULL: frozen, or not training */
+void *kin_param_ema(const kin_params *p, int param);
+void *kin_region_value(const kin_params *p, int region);
+void *kin_region_grad(const kin_params *p, int region);
+
+/* A step: begin; run programs; finish zeroes the gradients of regions that nothing wrote. */
+void kin_params_begin(kin_params *p);
+kin_status kin_params_finish(kin_ctx *cx, kin_params *p);
+
+/* Checkpoints and fine-tuning: f32 host values in and out. */
+kin_status kin_param_set(kin_ctx *cx, kin_params *p, int param, const float *values);
+kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int param, bool ema, float *values);
+
+#endif

@@ -1,0 +1,162 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/program.h"
+#include "core/rng.h"
+
+enum { TENSORS = 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT };
+
+/* dim[0] of a tensor = mul * rows(sym) + add. */
+typedef struct rule {
+    int sym;
+    int64_t mul, add;
+} rule;
+
+struct kin_ready {
+    kin_call call;
+    void (*kernel)(const kin_call *c);
+    kin_tensor tensor[TENSORS]; /* in, out, din, dout, in this order */
+    rule rule[TENSORS];
+};
+
+/* Tensor k of a step belongs to operand i of one of four lists. */
+static kin_val operand(const kin_node *n, int k, bool *grad)
+{
+    *grad = k >= KIN_MAX_IN + KIN_MAX_OUT;
+    const int i = *grad ? k - KIN_MAX_IN - KIN_MAX_OUT : k;
+    return i < KIN_MAX_IN ? n->in[i] : n->out[i - KIN_MAX_IN];
+}
+
+static int place(const kin_step *s, int k)
+{
+    if (k < KIN_MAX_IN) return s->in[k];
+    k -= KIN_MAX_IN;
+    if (k < KIN_MAX_OUT) return s->out[k];
+    k -= KIN_MAX_OUT;
+    return k < KIN_MAX_IN ? s->din[k] : s->dout[k - KIN_MAX_IN];
+}
+
+/* Shapes at capacity, kernels, attributes; pointers come with kin_program_attach and _bind. */
+kin_status kin_program_prepare(kin_ctx *cx, kin_program *p)
+{
+    p->ready = kin_alloc0(cx, p->steps, sizeof *p->ready);
+    if (!p->ready) return cx->status;
+    p->stale = true;
+    for (int s = 0; s < p->steps; s++) {
+        const kin_step *t = &p->step[s];
+        const kin_node *n = &p->graph->node[t->node];
+        kin_ready *r = &p->ready[s];
+        const kin_kernel *kernel = &p->backend->ops[n->op];
+        r->kernel = t->backward ? kernel->bwd : kernel->fwd;
+        for (int k = 0; k < TENSORS; k++) {
+            bool grad;
+            const kin_val v = operand(n, k, &grad);
+            const kin_shape *shape = &p->graph->value[v].shape;
+            r->tensor[k] = kin_shape_tensor(shape, NULL);
+            if (v && (grad || shape->dtype == KIN_F32)) r->tensor[k].dtype = p->backend->real;
+            r->rule[k] = (rule){.sym = v ? shape->sym : -1, .mul = shape->mul, .add = shape->add};
+        }
+        r->call = (kin_call){.in = r->tensor,
+                             .out = r->tensor + KIN_MAX_IN,
+                             .din = r->tensor + KIN_MAX_IN + KIN_MAX_OUT,
+                             .dout = r->tensor + 2 * KIN_MAX_IN + KIN_MAX_OUT,
+                             .acc = t->acc,
+                             .attr = n->attr.bytes,
+                             .dev = p->backend->dev};
+        const kin_op_def *def = kin_op_get(n->op)->def;
+        if (def->scratch) p->scratch_bytes = kin_max64(p->scratch_bytes, def->scratch(&r->call, t->backward));
+    }
+    return KIN_OK;
+}
+
+void kin_program_unprepare(kin_program *p)
+{
+    free(p->ready);
+}
+
+static void *address(const kin_program *p, int at, bool grad)
+{
+    if (at == -1) return NULL;
+    if (at <= -2) return grad ? kin_region_grad(p->graph->params, -2 - at) : kin_region_value(p->graph->params, -2 - at);
+    const kin_instance *i = &p->instance[at];
+    return i->slot >= 0 ? p->slot[i->slot].ptr : p->act + i->offset;
+}
+
+static void refresh(kin_program *p)
+{
+    for (int s = 0; s < p->steps; s++) {
+        kin_ready *r = &p->ready[s];
+        for (int k = 0; k < TENSORS; k++)
+            r->tensor[k].ptr = address(p, place(&p->step[s], k), k >= KIN_MAX_IN + KIN_MAX_OUT);
+        r->call.scratch = p->scratch;
+    }
+    p->stale = false;
+}
+
+static kin_status resize(kin_ctx *cx, kin_program *p, const kin_run *run)
+{
+    const kin_graph *g = p->graph;
+    for (int i = 0; i < g->symbols; i++)
+        if (run->rows[i] < 0 || run->rows[i] > g->symbol[i].capacity)
+            return kin_fail(cx, KIN_SHAPE, "%lld rows of '%s': this program was planned for at most %lld",
+                            (long long)run->rows[i], g->symbol[i].name, (long long)g->symbol[i].capacity);
+    for (int s = 0; s < p->steps; s++) {
+        kin_ready *r = &p->ready[s];
+        for (int k = 0; k < TENSORS; k++)
+            if (r->rule[k].sym >= 0)
+                r->tensor[k].dim[0] = r->rule[k].mul * run->rows[r->rule[k].sym] + r->rule[k].add;
+    }
+    return KIN_OK;
+}
+
+/* Weight gradients: the first writer of a region in this step stores, later ones add. */
+static void stamp(kin_program *p, const kin_step *t, kin_call *call)
+{
+    kin_params *params = p->graph->params;
+    for (int i = 0; i < KIN_MAX_IN; i++) {
+        if (t->din[i] > -2) continue;
+        kin_region *r = &params->region[-2 - t->din[i]];
+        if (r->stamp == params->stamp) call->acc |= IN(i);
+        else call->acc &= ~IN(i);
+        r->stamp = params->stamp;
+    }
+}
+
+kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
+{
+    for (int i = 0; i < p->slots; i++)
+        if (!p->slot[i].ptr) return kin_fail(cx, KIN_INTERNAL, "'%s' is not bound", p->slot[i].name);
+    if ((!p->act && p->act_bytes) || (!p->scratch && p->scratch_bytes))
+        return kin_fail(cx, KIN_INTERNAL, "the program has no arenas attached");
+    if (p->stale) refresh(p);
+    KIN_TRY(resize(cx, p, run));
+    double before = run->seconds ? kin_now() : 0.0;
+    for (int s = 0; s < p->steps; s++) {
+        kin_ready *r = &p->ready[s];
+        r->call.rng_key = kin_key(run->key, p->graph->node[p->step[s].node].hash, 0);
+        r->call.sample0 = run->sample0;
+        stamp(p, &p->step[s], &r->call);
+        r->kernel(&r->call);
+        if (run->seconds) {
+            p->backend->sync(p->backend);
+            const double now = kin_now();
+            run->seconds[s] += now - before;
+            before = now;
+        }
+    }
+    return KIN_OK;
+}
+
+kin_cost kin_program_cost(const kin_program *p, int backward)
+{
+    kin_cost sum = {0};
+    for (int s = 0; s < p->steps; s++) {
+        if (backward >= 0 && p->step[s].backward != (backward != 0)) continue;
+        kin_cost c = {0};
+        kin_op_get(p->graph->node[p->step[s].node].op)->def->cost(&p->ready[s].call, p->step[s].backward, &c);
+        sum.flops += c.flops;
+        sum.bytes += c.bytes;
+    }
+    return sum;
+}
