@@ -1,0 +1,14 @@
+/* file: a file that appears whole or not at all. Bytes go to PATH.tmp; kin_file_finish fsyncs it, renames it
+ * over PATH and fsyncs the folder, so that after a crash PATH is the old file or the new one. */
+#ifndef KIN_FILE_H
+#define KIN_FILE_H
+#include "core/base.h"
+
+typedef struct kin_file kin_file;
+kin_file *kin_file_new(kin_ctx *cx, const char *path); /* NULL on failure */
+kin_status kin_file_write(kin_ctx *cx, kin_file *f, const void *data, int64_t size);
+/* Frees f in any case; on failure (of this or of an earlier write) PATH.tmp is removed, PATH untouched. */
+kin_status kin_file_finish(kin_ctx *cx, kin_file *f);
+void kin_file_abandon(kin_file *f); /* frees, removes PATH.tmp; NULL is allowed */
+
+#endif
