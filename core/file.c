@@ -62,15 +62,16 @@ static kin_status sync_folder(kin_ctx *cx, const char *path)
 kin_status kin_file_finish(kin_ctx *cx, kin_file *f)
 {
     kin_status rc = f->status;
-    if (rc == KIN_OK && fsync(f->fd) != 0)
-        rc = kin_fail(cx, KIN_IO, "%s: %s", f->temporary, strerror(errno));
+    if (rc == KIN_OK && fsync(f->fd) != 0) rc = kin_fail(cx, KIN_IO, "%s: %s", f->temporary, strerror(errno));
     const int closed = close(f->fd);
     f->fd = -1;
     if (rc == KIN_OK && closed != 0) rc = kin_fail(cx, KIN_IO, "%s: %s", f->temporary, strerror(errno));
     if (rc == KIN_OK && rename(f->temporary, f->path) != 0)
         rc = kin_fail(cx, KIN_IO, "%s: %s", f->path, strerror(errno));
-    if (rc != KIN_OK) unlink(f->temporary);
-    else rc = sync_folder(cx, f->path);
+    if (rc != KIN_OK)
+        unlink(f->temporary);
+    else
+        rc = sync_folder(cx, f->path);
     release(f);
     return rc;
 }

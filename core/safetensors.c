@@ -22,13 +22,17 @@ static const struct {
 #define X(name, bytes, text) {text, bytes, KIN_##name},
     KIN_DTYPE_MAP(X)
 #undef X
-    {"I16", 2, KIN_DTYPE_COUNT},     {"U16", 2, KIN_DTYPE_COUNT},     {"U32", 4, KIN_DTYPE_COUNT},
-    {"U64", 8, KIN_DTYPE_COUNT},     {"BOOL", 1, KIN_DTYPE_COUNT},    {"F8_E4M3", 1, KIN_DTYPE_COUNT},
+        {"I16", 2, KIN_DTYPE_COUNT},
+    {"U16", 2, KIN_DTYPE_COUNT},
+    {"U32", 4, KIN_DTYPE_COUNT},
+    {"U64", 8, KIN_DTYPE_COUNT},
+    {"BOOL", 1, KIN_DTYPE_COUNT},
+    {"F8_E4M3", 1, KIN_DTYPE_COUNT},
     {"F8_E5M2", 1, KIN_DTYPE_COUNT},
 };
 
 struct kin_st {
-    json_t *header;    /* owns the names */
+    json_t *header;     /* owns the names */
     const json_t *meta; /* of header, or NULL */
     kin_st_entry *entries;
     int64_t count;
@@ -57,10 +61,14 @@ static bool within_limits(const uint8_t *p, int64_t size)
     int64_t objects = 0, others = 0;
     bool quoted = false;
     for (int64_t i = 0; i < size; i++) {
-        if (quoted && p[i] == '\\') i++;
-        else if (p[i] == '"') quoted = !quoted;
-        else if (!quoted && p[i] == '{') objects++;
-        else if (!quoted && (p[i] == '[' || p[i] == ',')) others++;
+        if (quoted && p[i] == '\\')
+            i++;
+        else if (p[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && p[i] == '{')
+            objects++;
+        else if (!quoted && (p[i] == '[' || p[i] == ','))
+            others++;
     }
     return objects <= KIN_ST_MAX_TENSORS + 2 && others <= 16 * (int64_t)KIN_ST_MAX_TENSORS;
 }
@@ -73,7 +81,8 @@ static kin_status read_entry(kin_ctx *cx, const char *what, const char *name, co
     const char *dtype = json_string_value(json_object_get(value, "dtype"));
     if (!dtype || !json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2)
         return kin_fail(cx, KIN_FORMAT,
-                        "%s: tensor '%s' needs a \"dtype\", a \"shape\" and two \"data_offsets\"", what, name);
+                        "%s: tensor '%s' needs a \"dtype\", a \"shape\" and two \"data_offsets\"", what,
+                        name);
     *e = (kin_st_entry){.name = name, .count = 1};
     int bytes = 0;
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
@@ -96,11 +105,13 @@ static kin_status read_entry(kin_ctx *cx, const char *what, const char *name, co
     const json_t *from = json_array_get(offsets, 0), *to = json_array_get(offsets, 1);
     const int64_t begin = json_integer_value(from), end = json_integer_value(to);
     if (!json_is_integer(from) || !json_is_integer(to) || begin < 0 || end < begin || end > data_size)
-        return kin_fail(cx, KIN_FORMAT, "%s: tensor '%s' has data_offsets %lld to %lld, but there are %lld bytes",
-                        what, name, (long long)begin, (long long)end, (long long)data_size);
+        return kin_fail(cx, KIN_FORMAT,
+                        "%s: tensor '%s' has data_offsets %lld to %lld, but there are %lld bytes", what, name,
+                        (long long)begin, (long long)end, (long long)data_size);
     if (!kin_mul(e->count, bytes, &e->bytes) || e->bytes != end - begin)
-        return kin_fail(cx, KIN_FORMAT, "%s: tensor '%s' has %lld bytes, not what its shape and dtype %s need",
-                        what, name, (long long)(end - begin), dtype);
+        return kin_fail(cx, KIN_FORMAT,
+                        "%s: tensor '%s' has %lld bytes, not what its shape and dtype %s need", what, name,
+                        (long long)(end - begin), dtype);
     e->data = data + begin;
     return KIN_OK;
 }
@@ -111,8 +122,9 @@ static kin_status read_header(kin_ctx *cx, const char *what, const uint8_t *file
     if (size < 8) return kin_fail(cx, KIN_FORMAT, "%s: %d bytes are no safetensors file", what, (int)size);
     memcpy(&n, file, 8);
     if (n > KIN_ST_MAX_HEADER || (int64_t)n > size - 8)
-        return kin_fail(cx, KIN_FORMAT, "%s: a header of %llu bytes, but the file has %lld and the limit is %d",
-                        what, (unsigned long long)n, (long long)size, KIN_ST_MAX_HEADER);
+        return kin_fail(cx, KIN_FORMAT,
+                        "%s: a header of %llu bytes, but the file has %lld and the limit is %d", what,
+                        (unsigned long long)n, (long long)size, KIN_ST_MAX_HEADER);
     const int64_t length = (int64_t)n, data_size = size - 8 - length;
     const uint8_t *text = file + 8, *data = text + length;
     if (length < 2 || text[0] != '{')
@@ -127,14 +139,16 @@ static kin_status read_header(kin_ctx *cx, const char *what, const uint8_t *file
     st->meta = json_object_get(st->header, "__metadata__");
     if (st->meta && !json_is_object(st->meta))
         return kin_fail(cx, KIN_FORMAT, "%s: \"__metadata__\" is not an object", what);
-    json_object_foreach((json_t *)st->meta, name, value) {
+    json_object_foreach((json_t *)st->meta, name, value)
+    {
         if (!json_is_string(value))
             return kin_fail(cx, KIN_FORMAT, "%s: \"__metadata__\": '%s' is not a string", what, name);
     }
     const int64_t entries = (int64_t)json_object_size(st->header) - (st->meta ? 1 : 0);
     st->entries = kin_alloc(cx, entries, sizeof *st->entries);
     if (!st->entries) return cx->status;
-    json_object_foreach(st->header, name, value) {
+    json_object_foreach(st->header, name, value)
+    {
         if (value == st->meta) continue;
         KIN_TRY(read_entry(cx, what, name, value, data, data_size, &st->entries[st->count]));
         st->count++;
@@ -176,7 +190,8 @@ kin_st *kin_st_open(kin_ctx *cx, const char *path)
         return NULL;
     }
     void *map = MAP_FAILED;
-    if (!S_ISREG(s.st_mode) || s.st_size < 8) kin_fail(cx, KIN_FORMAT, "%s: not a safetensors file", path);
+    if (!S_ISREG(s.st_mode) || s.st_size < 8)
+        kin_fail(cx, KIN_FORMAT, "%s: not a safetensors file", path);
     else if ((map = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
         kin_fail(cx, KIN_IO, "%s: cannot map it: %s", path, strerror(errno));
     close(fd);

@@ -102,8 +102,8 @@ static json_t *entry_of(const declared *d, int64_t begin)
 {
     json_t *shape = json_array();
     for (int i = 0; i < d->rank; i++) json_array_append_new(shape, json_integer(d->dim[i]));
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", kin_dtype_name(d->dtype), "shape", shape, "data_offsets",
-                     (json_int_t)begin, (json_int_t)(begin + d->bytes));
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", kin_dtype_name(d->dtype), "shape", shape,
+                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + d->bytes));
 }
 
 kin_status kin_st_writer_begin(kin_ctx *cx, kin_st_writer *w)
@@ -125,8 +125,7 @@ kin_status kin_st_writer_begin(kin_ctx *cx, kin_st_writer *w)
     }
     char *text = failed ? NULL : json_dumps(header, JSON_COMPACT);
     json_decref(header);
-    if (!text)
-        return kin_fail(cx, KIN_ARG, "%s: no header: a name is not UTF-8, or out of memory", w->path);
+    if (!text) return kin_fail(cx, KIN_ARG, "%s: no header: a name is not UTF-8, or out of memory", w->path);
 
     /* Padded with spaces so that the data begins at a multiple of 64. */
     const uint64_t used = strlen(text), length = (used + 8 + 63) / 64 * 64 - 8;
@@ -159,8 +158,8 @@ kin_status kin_st_writer_data(kin_ctx *cx, kin_st_writer *w, const void *data, i
 kin_status kin_st_writer_finish(kin_ctx *cx, kin_st_writer *w)
 {
     if (!w->begun || w->written != w->total) {
-        const kin_status rc = kin_fail(cx, KIN_ARG, "%s: %lld bytes of data were given, %lld declared", w->path,
-                                       (long long)w->written, (long long)w->total);
+        const kin_status rc = kin_fail(cx, KIN_ARG, "%s: %lld bytes of data were given, %lld declared",
+                                       w->path, (long long)w->written, (long long)w->total);
         kin_st_writer_abandon(w);
         return rc;
     }

@@ -1,5 +1,5 @@
 /* npy: NumPy's array files, versions 1.0 and 2.0, little-endian, C order. Written as 1.0 with the data at a
- * multiple of 64, exactly the bytes that numpy.save writes. */
+ * multiple of 64, as numpy.save writes. */
 #ifndef KIN_NPY_H
 #define KIN_NPY_H
 #include "core/base.h"
