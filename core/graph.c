@@ -96,8 +96,8 @@ kin_val kin_input(kin_graph *g, const char *name, kin_shape shape, bool wants_gr
     if (g->failed) return KIN_NONE;
     char *copy = kin_strdup(g->cx, name);
     if (!copy) return KIN_NONE;
-    return add_value(g, (kin_value){.kind = KIN_VALUE_INPUT, .shape = shape, .wants_grad = wants_grad,
-                                    .name = copy});
+    return add_value(
+        g, (kin_value){.kind = KIN_VALUE_INPUT, .shape = shape, .wants_grad = wants_grad, .name = copy});
 }
 
 static kin_val add_region(kin_graph *g, int param, int64_t start, int64_t rows)
@@ -209,7 +209,8 @@ kin_val kin_apply(kin_graph *g, kin_op op, const char *name, const void *attr, c
     for (int i = 0; i < row->nin; i++) n->in[i] = in[i];
     for (int i = 0; i < row->nout; i++) {
         if (outs[i].rank < 0) continue;
-        const kin_val v = add_value(g, (kin_value){.kind = KIN_VALUE_NODE, .shape = outs[i], .node = index, .out = i});
+        const kin_val v =
+            add_value(g, (kin_value){.kind = KIN_VALUE_NODE, .shape = outs[i], .node = index, .out = i});
         g->node[index].out[i] = v;
         if (out) out[i] = v;
     }
@@ -226,9 +227,10 @@ kin_val kin_reshape(kin_graph *g, kin_val v, int rank, const int64_t *tail)
     for (int i = 0; i + 1 < rank; i++) now *= tail[i];
     kin_shape s = w.shape;
     char text[96];
-    if (rank < 1 || rank > KIN_MAX_RANK || now < 1 || s.dim[0] * old % now || (s.sym >= 0 && (s.mul * old % now || s.add * old % now))) {
-        kin_graph_fail(g, KIN_SHAPE, "%s: %s cannot be cut into rows of %lld", g->scope, kin_shape_text(&s, text),
-                       (long long)now);
+    if (rank < 1 || rank > KIN_MAX_RANK || now < 1 || s.dim[0] * old % now ||
+        (s.sym >= 0 && (s.mul * old % now || s.add * old % now))) {
+        kin_graph_fail(g, KIN_SHAPE, "%s: %s cannot be cut into rows of %lld", g->scope,
+                       kin_shape_text(&s, text), (long long)now);
         return KIN_NONE;
     }
     s.dim[0] = s.dim[0] * old / now;
@@ -244,7 +246,7 @@ kin_val kin_reshape(kin_graph *g, kin_val v, int rank, const int64_t *tail)
 kin_scope kin_enter(kin_graph *g, const char *name, bool recompute)
 {
     const kin_scope s = {.length = strlen(g->scope), .block = g->block};
-    snprintf(g->scope + s.length, sizeof g->scope - s.length, "%s.", name);
+    if (*name) snprintf(g->scope + s.length, sizeof g->scope - s.length, "%s.", name);
     if (recompute && g->block < 0) g->block = g->blocks++;
     return s;
 }

@@ -1,7 +1,8 @@
 /* graph: what to compute, written once by model code as calls that return 4-byte ids.
  *
- * Errors are sticky: the first one is kept in the context, every builder given KIN_NONE after an error returns
- * KIN_NONE, so model code has no error checks and still cannot fail silently (kin_program_compile reports it).
+ * Errors are sticky: the first one is kept in the context, every builder given KIN_NONE after an error
+ * returns KIN_NONE, so model code has no error checks and still cannot fail silently (kin_program_compile
+ * reports it).
  *
  * Leading sizes may hang on a row symbol: kin_dim(g, "texts", 64) is "the live number of texts, at most 64".
  * Plans are made for the capacity; kernels see the live count of the run.
@@ -78,7 +79,7 @@ kin_val kin_weight_rows(kin_graph *g, kin_val weight, int64_t start, int64_t row
 kin_val kin_apply(kin_graph *g, kin_op op, const char *name, const void *attr, const kin_val in[KIN_MAX_IN],
                   kin_val out[KIN_MAX_OUT]);
 /* kin_op1(g, linear, "fc", &attr, x, w, b): the same, with the inputs as arguments. */
-#define kin_op1(g, op, name, attr, ...) \
+#define kin_op1(g, op, name, attr, ...)                                                                      \
     kin_apply(g, KIN_OP_##op, name, attr, (const kin_val[KIN_MAX_IN]){__VA_ARGS__}, NULL)
 
 /* Same bytes, trailing sizes replaced by `tail` (rank - 1 of them); dim[0] becomes what is left. */

@@ -36,13 +36,15 @@ static const json_t *member(const json_t *object, const char *key)
     return json_is_null(v) ? NULL : v;
 }
 
-int64_t kin_json_int(kin_ctx *cx, const json_t *object, const char *key, int64_t absent, int64_t min, int64_t max)
+int64_t kin_json_int(kin_ctx *cx, const json_t *object, const char *key, int64_t absent, int64_t min,
+                     int64_t max)
 {
     const json_t *v = member(object, key);
     if (!v) return absent;
     int64_t n = json_integer_value(v);
     if (json_is_integer(v) && n >= min && n <= max) return n;
-    kin_fail(cx, KIN_FORMAT, "\"%s\" must be an integer from %lld to %lld", key, (long long)min, (long long)max);
+    kin_fail(cx, KIN_FORMAT, "\"%s\" must be an integer from %lld to %lld", key, (long long)min,
+             (long long)max);
     return absent;
 }
 

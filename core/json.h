@@ -14,7 +14,8 @@ kin_status kin_json_save(kin_ctx *cx, const char *path, const json_t *value);
 
 /* Members of an object with a default when absent (or null); a wrong type is KIN_FORMAT and gives the
  * default. Numbers: kin_json_int wants an integer in [min, max]. */
-int64_t kin_json_int(kin_ctx *cx, const json_t *object, const char *key, int64_t absent, int64_t min, int64_t max);
+int64_t kin_json_int(kin_ctx *cx, const json_t *object, const char *key, int64_t absent, int64_t min,
+                     int64_t max);
 double kin_json_real(kin_ctx *cx, const json_t *object, const char *key, double absent);
 bool kin_json_bool(kin_ctx *cx, const json_t *object, const char *key, bool absent);
 const char *kin_json_string(kin_ctx *cx, const json_t *object, const char *key, const char *absent);

@@ -61,7 +61,8 @@ typedef struct kin_attention_attr {
 } kin_attention_attr;
 
 /* layernorm: y = (s - mean)/sqrt(var + eps) * gamma + beta over the last dimension, s = x + r (r given).
- *   x [..., C], r? [..., C], gamma [C], beta? [C] -> y [..., C], s? [..., C] (only with r), mean [rows], rstd [rows]
+ *   x [..., C], r? [..., C], gamma [C], beta? [C] -> y [..., C], s? [..., C] (only with r), mean [rows],
+ *   rstd [rows]
  *   Both y and s may carry a gradient (either may be missing in backward): d x = d r = d s + norm'(d y).
  * rmsnorm: y = s / sqrt(mean(s^2) + eps) * gamma; x, r?, gamma -> y, s?, rstd [rows].
  * l2norm: y = x / max(|x|, eps) over the last dimension; x [..., C] -> y, inv [rows] = 1/max(|x|, eps);
@@ -75,7 +76,8 @@ typedef struct kin_embedding_attr { int64_t t; } kin_embedding_attr;
 
 /* tokens: the sequence of an image tower: class tokens before patches, position embedding added.
  *   x [B*K, C] patches, K = k per image, cls? [n, C], pos? [n + P, C], keep? [B*K] i32 (patch index of each
- *   kept patch; absent: K == P, in order) -> y [B*(n + K), C]: rows cls + pos[0..n), then x + pos[n + keep]. */
+ *   kept patch; absent: K == P, in order) -> y [B*(n + K), C]: rows cls + pos[0..n), then x + pos[n +
+ *   keep]. */
 typedef struct kin_tokens_attr { int64_t k; } kin_tokens_attr;
 
 /* repeat: the same n rows for each sample. x [n, C], like [B*per, ...] (only its rows count) -> y [B*n, C] */
@@ -83,7 +85,8 @@ typedef struct kin_repeat_attr { int64_t per; } kin_repeat_attr;
 
 /* patchify: non-overlapping p x p patches, each flattened as (channel, y, x) like a [C, 3, p, p] filter, so
  * that the patch embedding is a linear with open_clip's conv1 weight as it lies in the file.
- *   img [B, Hi, Wi, Cc] u8 or real -> [B*P, Cc*p*p] real, P = (Hi/p)*(Wi/p); normalise: (v/255 - mean)/std for
+ *   img [B, Hi, Wi, Cc] u8 or real -> [B*P, Cc*p*p] real, P = (Hi/p)*(Wi/p); normalise: (v/255 - mean)/std
+ *   for
  *   u8, (v - mean)/std for real. Only a real image has a gradient. p = 1 is plain normalisation. */
 typedef struct kin_patchify_attr { int64_t p; int normalise; float mean[4], std[4]; } kin_patchify_attr;
 
@@ -93,7 +96,8 @@ typedef struct kin_patchify_attr { int64_t p; int normalise; float mean[4], std[
 typedef struct kin_patch_drop_attr { int64_t patches, keep; } kin_patch_drop_attr;
 
 /* conv2d, channels last: x [B, Hi, Wi, Ci], w [Co, kh, kw, Ci/groups], b? [Co] -> y [B, Ho, Wo, Co],
- * Ho = (Hi + 2 pad - kh)/stride + 1; zero padding; cross-correlation as in PyTorch. groups == Ci: depthwise. */
+ * Ho = (Hi + 2 pad - kh)/stride + 1; zero padding; cross-correlation as in PyTorch. groups == Ci:
+ *   depthwise. */
 typedef struct kin_conv2d_attr { int64_t stride, pad, groups; } kin_conv2d_attr;
 
 /* act: y = act(x), any shape. */
@@ -103,7 +107,8 @@ typedef struct kin_act_attr { int kind; } kin_act_attr;
 
 /* dropout: y = x * keep / (1 - p). element: each element drawn; sample (stochastic depth, Huang et al. 2016):
  * one draw per sequence.  x [sum T, C], off? [B+1] i32 (absent: fixed length t).
- *   token j of sample b, channel c: word c%4 of Philox(rng_key; sample0 + b, j, c/4, 0); sample mode: word 0 of
+ *   token j of sample b, channel c: word c%4 of Philox(rng_key; sample0 + b, j, c/4, 0); sample mode: word
+ *   0 of
  *   (sample0 + b, 0, 0, 1). kept when kin_unit(word) >= p. */
 typedef struct kin_dropout_attr { float p; int per_sample; int64_t t; } kin_dropout_attr;
 
@@ -122,21 +127,27 @@ typedef struct kin_axis_attr { int axis; int64_t start, count; } kin_axis_attr;
 /* infonce: symmetric cross-entropy of s * a b^T, s = exp(logit_scale) (CLIP, Radford et al. 2021).
  *   a [N, E], b [M, E] (L2-normalised by the caller), logit_scale scalar (a logarithm),
  *   ga? [N], gb? [M] i32 groups -> loss scalar, lse_a [N], lse_b [M]
- * Without groups the positive of row i is column i (M >= N; columns N.. are extra negatives). With groups every
- * (i, j) of equal group is positive; gb < 0 is positive to nothing. Rows: target q_ij = (1-eps) [positive]/P_i +
+ * Without groups the positive of row i is column i (M >= N; columns N.. are extra negatives). With groups
+ *   every
+ * (i, j) of equal group is positive; gb < 0 is positive to nothing. Rows: target q_ij = (1-eps)
+ *   [positive]/P_i +
  * eps/M; loss_i = lse_i - sum_j q_ij z_ij. Columns likewise with eps/N, over columns that have a positive.
- * loss = (mean over rows that have a positive + mean over such columns) / 2. Tiled: [N, M] is never stored. */
+ * loss = (mean over rows that have a positive + mean over such columns) / 2. Tiled: [N, M] is never stored.
+ *   */
 typedef struct kin_infonce_attr { float smoothing; } kin_infonce_attr;
 
 /* siglip (Zhai et al. 2023): loss = -1/N sum_ij log sigmoid(y_ij (s a_i.b_j + bias)), s = exp(logit_scale),
  * y = 1 on the diagonal, else -1.  a [N, E], b [M, E] (M >= N), logit_scale, bias scalars -> loss. Tiled. */
 
-/* triplet (VSE++, Faghri et al. 2018), diagonal positives, N x N: hinge_ij = max(0, margin + a_i.b_j - a_i.b_i).
+/* triplet (VSE++, Faghri et al. 2018), diagonal positives, N x N: hinge_ij = max(0, margin + a_i.b_j -
+ *   a_i.b_i).
  * loss = 1/N sum_i (max_{j!=i} hinge over columns of row i + max over rows of column i). Ties: lowest index.
- *   a, b [N, E] -> loss, hard_a [N] i32 (the column that row i is pushed from, -1: hinge is 0), hard_b [N]. */
+ *   a, b [N, E] -> loss, hard_a [N] i32 (the column that row i is pushed from, -1: hinge is 0), hard_b [N].
+ *   */
 typedef struct kin_triplet_attr { float margin; } kin_triplet_attr;
 
-/* xent: mean over rows with label >= 0 of lse - sum_v q_v z_v, q = (1-eps) onehot + eps/V (PyTorch's smoothing).
+/* xent: mean over rows with label >= 0 of lse - sum_v q_v z_v, q = (1-eps) onehot + eps/V (PyTorch's
+ *   smoothing).
  *   z [N, V], labels [N] i32 (negative: ignored) -> loss scalar (0 when all are ignored), lse [N] */
 typedef struct kin_xent_attr { float smoothing; } kin_xent_attr;
 
@@ -146,7 +157,8 @@ typedef struct kin_xent_attr { float smoothing; } kin_xent_attr;
 typedef struct kin_adamw_attr { float lr, beta1, beta2, eps, wd, bias1, bias2, grad_scale; } kin_adamw_attr;
 /* ema: e = decay e + (1 - decay) p; tensors e, p [n]. */
 typedef struct kin_ema_attr { float decay; } kin_ema_attr;
-/* sumsq: out[0] (f64) = sum x^2 in double over fixed chunks, the same bits at any thread count. x [n], out [1] f64. */
+/* sumsq: out[0] (f64) = sum x^2 in double over fixed chunks, the same bits at any thread count. x [n], out
+ *   [1] f64. */
 
 /* ---- what a kernel receives ---------------------------------------------------------------- */
 
@@ -241,7 +253,8 @@ uint64_t kin_ops_hash(void); /* of the table: plug-ins built against another are
  * bits of a sum do not depend on how many threads computed it. Chunk c is rows c*rows/n .. (c+1)*rows/n. */
 static inline int64_t kin_chunks(int64_t rows) { return kin_max64(1, kin_min64(64, rows / 64)); }
 
-/* Length of sequence b in FILL_OFFSETS with longest length max: cycles through max, 1, 0 (when max > 2), ... */
+/* Length of sequence b in FILL_OFFSETS with longest length max: cycles through max, 1, 0 (when max > 2),
+ *   ... */
 int64_t kin_sample_length(int64_t b, int64_t max);
 int64_t kin_sample_total(int64_t batch, int64_t max);
 

@@ -50,7 +50,8 @@ int kin_params_add(kin_ctx *cx, kin_params *p, const char *name, const kin_shape
     int64_t bytes;
     if (shape->rank < 0 || shape->sym >= 0 || shape->dtype != KIN_F32 || !kin_shape_bytes(shape, &bytes)) {
         char a[96];
-        kin_fail(cx, KIN_SHAPE, "parameter '%s': %s is not a fixed f32 shape", name, kin_shape_text(shape, a));
+        kin_fail(cx, KIN_SHAPE, "parameter '%s': %s is not a fixed f32 shape", name,
+                 kin_shape_text(shape, a));
         return -1;
     }
     if (p->count == p->room) {

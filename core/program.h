@@ -28,10 +28,10 @@ typedef struct kin_program_spec {
 
 /* What an instance is: bytes that steps write and read. */
 typedef struct kin_instance {
-    kin_val value;        /* a root */
-    bool grad;            /* its gradient, in real */
-    int slot;             /* bound by the caller, -1: planned in ACT */
-    int first, last;      /* steps between which it lives; first < 0: never written */
+    kin_val value;   /* a root */
+    bool grad;       /* its gradient, in real */
+    int slot;        /* bound by the caller, -1: planned in ACT */
+    int first, last; /* steps between which it lives; first < 0: never written */
     int64_t bytes, offset;
 } kin_instance;
 

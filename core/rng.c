@@ -5,7 +5,8 @@
 uint64_t kin_key(uint64_t key, uint64_t a, uint64_t b)
 {
     uint32_t o[4];
-    kin_philox(key ^ 0x6b696e6b6579ull, (uint32_t)a, (uint32_t)(a >> 32), (uint32_t)b, (uint32_t)(b >> 32), o);
+    kin_philox(key ^ 0x6b696e6b6579ull, (uint32_t)a, (uint32_t)(a >> 32), (uint32_t)b, (uint32_t)(b >> 32),
+    o);
     return (uint64_t)o[0] | (uint64_t)o[1] << 32;
 }
 

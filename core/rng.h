@@ -27,7 +27,10 @@ static inline void kin_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c
 }
 
 /* [0, 1), 24 bits: exact in float, so float and double kernels take the same side of p. */
-static inline float kin_unit(uint32_t u) { return (float)(u >> 8) * 0x1p-24f; }
+static inline float kin_unit(uint32_t u)
+{
+    return (float)(u >> 8) * 0x1p-24f;
+}
 
 /* A key for a named use: keys of different (a, b) are unrelated. */
 uint64_t kin_key(uint64_t key, uint64_t a, uint64_t b);

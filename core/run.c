@@ -78,7 +78,9 @@ void kin_program_unprepare(kin_program *p)
 static void *address(const kin_program *p, int at, bool grad)
 {
     if (at == -1) return NULL;
-    if (at <= -2) return grad ? kin_region_grad(p->graph->params, -2 - at) : kin_region_value(p->graph->params, -2 - at);
+    if (at <= -2)
+        return grad ? kin_region_grad(p->graph->params, -2 - at)
+                    : kin_region_value(p->graph->params, -2 - at);
     const kin_instance *i = &p->instance[at];
     return i->slot >= 0 ? p->slot[i->slot].ptr : p->act + i->offset;
 }
@@ -117,8 +119,10 @@ static void stamp(kin_program *p, const kin_step *t, kin_call *call)
     for (int i = 0; i < KIN_MAX_IN; i++) {
         if (t->din[i] > -2) continue;
         kin_region *r = &params->region[-2 - t->din[i]];
-        if (r->stamp == params->stamp) call->acc |= IN(i);
-        else call->acc &= ~IN(i);
+        if (r->stamp == params->stamp)
+            call->acc |= IN(i);
+        else
+            call->acc &= ~IN(i);
         r->stamp = params->stamp;
     }
 }

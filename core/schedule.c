@@ -8,13 +8,13 @@ typedef struct work {
     kin_ctx *cx;
     kin_program *p;
     const kin_graph *g;
-    bool *live;       /* node: some output is needed */
-    bool *used;       /* value (root): a live node reads it */
-    bool *needs;      /* value (root): a gradient flows through it */
-    int *now;         /* value (root): instance that holds it, -1 */
-    int *grad;        /* value (root): instance of its gradient, -1 */
-    int *out_slot;    /* value (root): slot it must be written to, -1 */
-    bool *reemitted;  /* recompute block */
+    bool *live;      /* node: some output is needed */
+    bool *used;      /* value (root): a live node reads it */
+    bool *needs;     /* value (root): a gradient flows through it */
+    int *now;        /* value (root): instance that holds it, -1 */
+    int *grad;       /* value (root): instance of its gradient, -1 */
+    int *out_slot;   /* value (root): slot it must be written to, -1 */
+    bool *reemitted; /* recompute block */
 } work;
 
 static kin_val root_of(const kin_graph *g, kin_val v)
@@ -59,7 +59,8 @@ static int add_instance(work *w, kin_val root, bool grad, int slot)
     for (int i = 0; i < shape->rank; i++)
         if (!kin_mul(bytes, shape->dim[i], &bytes)) {
             char text[96];
-            kin_fail(w->cx, KIN_NOMEM, "a value of shape %s does not fit in memory", kin_shape_text(shape, text));
+            kin_fail(w->cx, KIN_NOMEM, "a value of shape %s does not fit in memory",
+                     kin_shape_text(shape, text));
             return -1;
         }
     p->instance[p->instances] =
@@ -184,8 +185,8 @@ static kin_status emit_backward(work *w, int n)
         const kin_val r = root_of(g, v);
         for (int k = 0; k < i; k++)
             if (node->in[k] && root_of(g, node->in[k]) == r && s.din[k] != -1)
-                return kin_fail(w->cx, KIN_INTERNAL, "'%s' takes the same value twice and both need a gradient",
-                                node->name);
+                return kin_fail(w->cx, KIN_INTERNAL,
+                                "'%s' takes the same value twice and both need a gradient", node->name);
         if (g->value[r].kind == KIN_VALUE_PARAM) {
             s.din[i] = -2 - g->value[r].region; /* stores or adds: known when it runs */
         } else {
@@ -222,7 +223,8 @@ static kin_status open_slots(work *w, const kin_program_spec *spec)
         if (o->value) {
             const kin_val r = root_of(g, o->value);
             if (g->value[r].kind != KIN_VALUE_NODE || w->out_slot[r] >= 0)
-                return kin_fail(w->cx, KIN_INTERNAL, "output '%s' must be one computed value, asked for once", o->name);
+                return kin_fail(w->cx, KIN_INTERNAL, "output '%s' must be one computed value, asked for once",
+                                o->name);
             if ((w->out_slot[r] = add_slot(w, "", o->name, r, false)) < 0) return w->cx->status;
         }
         if (s->value) {
@@ -288,7 +290,8 @@ static kin_status drop_dead(work *w)
     for (int s = p->steps - 1; s >= 0; s--) {
         const kin_step *t = &p->step[s];
         for (int i = 0; i < KIN_MAX_OUT && !t->backward; i++) keep[s] |= t->out[i] >= 0 && read[t->out[i]];
-        for (int i = 0; i < KIN_MAX_IN; i++) keep[s] |= t->din[i] <= -2 || (t->din[i] >= 0 && read[t->din[i]]);
+        for (int i = 0; i < KIN_MAX_IN; i++)
+            keep[s] |= t->din[i] <= -2 || (t->din[i] >= 0 && read[t->din[i]]);
         if (!keep[s]) continue;
         for (int i = 0; i < KIN_MAX_IN; i++)
             if (t->in[i] >= 0) read[t->in[i]] = true;

@@ -1,0 +1,24 @@
+/* dual_encoder: the model that kin trains: an image tower and a text tower into one space (CLIP, Radford et
+ * al. 2021; SigLIP, Zhai et al. 2023). Embeddings are L2-normalised. */
+#ifndef KIN_DUAL_ENCODER_H
+#define KIN_DUAL_ENCODER_H
+#include "nn/loss.h"
+
+/* Inputs "images" [B <= images, S, S, 3] u8, with row symbol "images" -> [B, E] */
+kin_val kin_encode_images(kin_graph *g, const kin_model_cfg *m, int64_t images);
+/* Inputs "ids" [T <= tokens] i32 and "off" [B+1 <= texts+1] i32, row symbols "tokens", "texts" -> [B, E] */
+kin_val kin_encode_texts(kin_graph *g, const kin_model_cfg *m, int64_t texts, int64_t tokens);
+
+/* The three parts that training is made of. A text batch may be longer than the image batch (hard negatives).
+ */
+typedef struct kin_dual {
+    kin_val images, texts, loss;
+} kin_dual;
+kin_dual kin_dual_encoder(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
+                          const kin_loss_cfg *c, int64_t images, int64_t texts, int64_t tokens);
+/* The loss alone over embeddings given as inputs "images" [N, E] and "texts" [M, E] (their gradients may be
+ * wanted): the middle of GradCache. */
+kin_dual kin_dual_loss(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss, const kin_loss_cfg *c,
+                       int64_t images, int64_t texts);
+
+#endif

@@ -1,0 +1,69 @@
+/* model_cfg: what a two-tower model is: open_clip's model config, as it lies in its repository, plus what kin
+ * can do beyond it, under "kin_cfg": {"vision": {...}, "text": {...}, ...}. Unknown keys are refused by name
+ * when they would change the computation, so that no model is silently another one. */
+#ifndef KIN_MODEL_CFG_H
+#define KIN_MODEL_CFG_H
+#include "core/json.h"
+#include "core/op.h"
+
+enum { KIN_MAX_STEM = 6 };
+
+typedef enum kin_pooling {
+    KIN_POOLING_CLS,
+    KIN_POOLING_EOT,
+    KIN_POOLING_MEAN,
+    KIN_POOLING_ATTENTION
+} kin_pooling;
+typedef enum kin_text_kind { KIN_TEXT_TRANSFORMER, KIN_TEXT_BAG_OF_WORDS } kin_text_kind;
+
+/* What both towers' transformers are made of. */
+typedef struct kin_trunk_cfg {
+    int64_t width, layers, heads, mlp; /* mlp: hidden width */
+    int act;                           /* kin_act_kind */
+    bool rms;                          /* rmsnorm instead of layernorm */
+    float eps;                         /* of the norms */
+    float ls_init;                     /* LayerScale's first value; 0: no LayerScale */
+    float dropout, drop_path;          /* on residual branches; drop_path grows linearly to the last block */
+    bool causal, text_init;            /* text_init: open_clip's normal initialisation of the text tower */
+    bool recompute;                    /* each block is computed again for backward */
+    bool training;                     /* dropout, drop_path and patch_dropout act */
+} kin_trunk_cfg;
+
+typedef struct kin_vision_cfg {
+    kin_trunk_cfg trunk;
+    int64_t image_size, patch;
+    kin_pooling pool;
+    bool class_token, ln_pre;
+    float patch_dropout;        /* FLIP: the fraction dropped in training */
+    int64_t stem[KIN_MAX_STEM]; /* channels of 3x3 stride-2 convolutions before the blocks */
+    int stems;                  /* 0: plain patches */
+} kin_vision_cfg;
+
+typedef struct kin_text_cfg {
+    kin_trunk_cfg trunk;
+    kin_text_kind kind;
+    int64_t context, vocab;
+    kin_pooling pool;
+} kin_text_cfg;
+
+typedef struct kin_model_cfg {
+    int64_t embed_dim;
+    kin_vision_cfg vision;
+    kin_text_cfg text;
+    bool custom_text;               /* text weights are called "text.*" */
+    double logit_scale, logit_bias; /* first values; scale is a logarithm */
+    bool has_bias;
+    float mean[3], std[3]; /* of pixels in [0, 1]; from the preprocessor, not from this file */
+} kin_model_cfg;
+
+/* From parsed JSON; `what` names it in messages. */
+kin_status kin_model_cfg_read(kin_ctx *cx, const char *what, const json_t *json, kin_model_cfg *out);
+/* Sets a dotted key: "text.layers", "vision.patch_dropout", "embed_dim", in open_clip's section or, where
+ * open_clip does not know the key, in kin_cfg's. The value is JSON if it parses, else a string. */
+kin_status kin_model_cfg_override(kin_ctx *cx, json_t *json, const char *path, const char *value);
+
+int64_t kin_vision_grid(const kin_vision_cfg *c); /* patches along a side */
+int64_t kin_vision_tokens(
+    const kin_vision_cfg *c); /* a picture's tokens in the blocks (training: after patch dropout) */
+
+#endif

@@ -1,0 +1,17 @@
+/* norm: layernorm or rmsnorm with its weights "name.weight" and "name.bias", fused with the residual
+ * addition. */
+#ifndef KIN_NORM_H
+#define KIN_NORM_H
+#include "nn/model_cfg.h"
+#include "core/graph.h"
+
+/* A residual stream: its value is x + r; r is the last branch's output, not added yet (KIN_NONE: nothing).
+ * Adding is left to the next norm, which does it in the same pass over memory. */
+typedef struct kin_stream {
+    kin_val x, r;
+} kin_stream;
+
+/* norm(x + r); the stream becomes {x + r, KIN_NONE}. */
+kin_val kin_norm(kin_graph *g, const char *name, const kin_trunk_cfg *c, kin_stream *stream);
+
+#endif
