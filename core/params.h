@@ -81,6 +81,9 @@ void *kin_region_grad(const kin_params *p, int region);
 void kin_params_begin(kin_params *p);
 kin_status kin_params_finish(kin_ctx *cx, kin_params *p);
 
+/* Exchanges the weights with their average, in place (evaluating the average, then back). No average: nothing. */
+void kin_params_swap_ema(kin_params *p);
+
 /* Checkpoints and fine-tuning: f32 host values in and out. */
 kin_status kin_param_set(kin_ctx *cx, kin_params *p, int param, const float *values);
 kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int param, bool ema, float *values);

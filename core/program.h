@@ -82,6 +82,9 @@ typedef struct kin_run {
     double *seconds;               /* NULL, or [steps]: time of each step is added */
 } kin_run;
 
+/* Sets the live count of the symbol of that name (nothing, if the graph has none). */
+void kin_run_rows(const kin_program *p, kin_run *run, const char *symbol, int64_t rows);
+
 /* Marks the regions that it writes gradients of (kin_params_begin first). Allocates nothing. */
 kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run);
 

@@ -127,6 +127,12 @@ static void stamp(kin_program *p, const kin_step *t, kin_call *call)
     }
 }
 
+void kin_run_rows(const kin_program *p, kin_run *run, const char *symbol, int64_t rows)
+{
+    for (int i = 0; i < p->graph->symbols; i++)
+        if (strcmp(p->graph->symbol[i].name, symbol) == 0) run->rows[i] = rows;
+}
+
 kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
 {
     for (int i = 0; i < p->slots; i++)

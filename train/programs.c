@@ -1,0 +1,144 @@
+#include "train/programs.h"
+
+#include <stdlib.h>
+
+struct kin_compiled {
+    kin_task task;
+    bool training;
+    int64_t images, texts, tokens;
+    kin_graph *graph;
+    kin_program *program;
+};
+
+int64_t kin_token_bucket(int64_t tokens, int64_t most)
+{
+    int64_t cap = 32;
+    while (cap < tokens) cap = (cap * 5 / 4 + 15) / 16 * 16;
+    return kin_max64(1, kin_min64(cap, most));
+}
+
+void kin_programs_close(kin_programs *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        kin_program_free(s->list[i].program);
+        kin_graph_free(s->list[i].graph);
+    }
+    free(s->list);
+    if (s->act) s->backend->release(s->backend, s->act, s->act_bytes);
+    if (s->scratch) s->backend->release(s->backend, s->scratch, s->scratch_bytes);
+    s->list = NULL;
+    s->act = s->scratch = NULL;
+    s->count = s->room = 0;
+    s->act_bytes = s->scratch_bytes = 0;
+}
+
+/* What is built for a task, and which of its values the caller sees. */
+static kin_program_spec build(const kin_programs *s, kin_graph *g, const kin_compiled *c)
+{
+    kin_model_cfg m = s->cfg;
+    m.vision.trunk.training = m.text.trunk.training = c->training;
+    m.vision.trunk.recompute = m.text.trunk.recompute = s->recompute;
+    kin_program_spec spec = {0};
+    kin_dual d = {0};
+    switch (c->task) {
+    case KIN_TASK_STEP:
+        d = kin_dual_encoder(g, &m, s->loss, &s->loss_cfg, c->images, c->texts, c->tokens);
+        spec.output[0] = spec.seed[0] = (kin_slot_spec){d.loss, "loss"};
+        break;
+    case KIN_TASK_LOSS:
+        d = kin_dual_loss(g, &m, s->loss, &s->loss_cfg, c->images, c->texts);
+        spec.output[0] = spec.seed[0] = (kin_slot_spec){d.loss, "loss"};
+        spec.wanted[0] = (kin_slot_spec){d.images, "grad images"};
+        spec.wanted[1] = (kin_slot_spec){d.texts, "grad texts"};
+        break;
+    case KIN_TASK_IMAGES:
+    case KIN_TASK_IMAGES_GRAD:
+        spec.output[0] = (kin_slot_spec){kin_encode_images(g, &m, c->images), "embedding"};
+        if (c->task == KIN_TASK_IMAGES_GRAD) spec.seed[0] = spec.output[0];
+        break;
+    case KIN_TASK_TEXTS:
+    case KIN_TASK_TEXTS_GRAD:
+        spec.output[0] = (kin_slot_spec){kin_encode_texts(g, &m, c->texts, c->tokens), "embedding"};
+        if (c->task == KIN_TASK_TEXTS_GRAD) spec.seed[0] = spec.output[0];
+        break;
+    }
+    return spec;
+}
+
+static kin_status grow(kin_ctx *cx, kin_backend *b, const char *name, void **arena, int64_t *have,
+                       int64_t want)
+{
+    if (want <= *have) return KIN_OK;
+    if (*arena) b->release(b, *arena, *have);
+    *arena = b->alloc(b, want);
+    *have = *arena ? want : 0;
+    if (*arena) return KIN_OK;
+    return kin_fail(cx, KIN_NOMEM,
+                    "out of memory: %.1f MiB for %s were refused; a smaller --chunk or --recompute "
+                    "needs less",
+                    (double)want / 1048576.0, name);
+}
+
+static kin_status compile(kin_ctx *cx, kin_programs *s, kin_compiled *c)
+{
+    c->graph = kin_graph_new(cx, s->params);
+    if (!c->graph) return cx->status;
+    const kin_program_spec spec = build(s, c->graph, c);
+    c->program = kin_program_compile(cx, c->graph, s->backend, &spec);
+    if (!c->program) return cx->status;
+    KIN_TRY(grow(cx, s->backend, "activations", &s->act, &s->act_bytes, c->program->act_bytes));
+    return grow(cx, s->backend, "scratch", &s->scratch, &s->scratch_bytes, c->program->scratch_bytes);
+}
+
+static kin_compiled *find(kin_programs *s, const kin_compiled *want)
+{
+    for (int i = 0; i < s->count; i++) {
+        kin_compiled *c = &s->list[i];
+        if (c->task == want->task && c->training == want->training && c->images == want->images &&
+            c->texts == want->texts && c->tokens == want->tokens)
+            return c;
+    }
+    return NULL;
+}
+
+kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
+                              int64_t texts, int64_t tokens)
+{
+    const bool has_images = task != KIN_TASK_TEXTS && task != KIN_TASK_TEXTS_GRAD;
+    const bool has_texts = task != KIN_TASK_IMAGES && task != KIN_TASK_IMAGES_GRAD;
+    kin_compiled want = {.task = task, .training = training};
+    if (has_images) want.images = images;
+    if (has_texts) want.texts = texts;
+    if (has_texts && task != KIN_TASK_LOSS)
+        want.tokens = kin_token_bucket(tokens, texts * s->cfg.text.context);
+    kin_compiled *c = find(s, &want);
+    if (!c) {
+        if (s->count == s->room) {
+            kin_compiled *grown = kin_regrow(cx, s->list, s->room ? 2 * s->room : 16, sizeof *grown);
+            if (!grown) return NULL;
+            s->list = grown;
+            s->room = s->room ? 2 * s->room : 16;
+        }
+        if (compile(cx, s, &want) != KIN_OK) {
+            kin_program_free(want.program);
+            kin_graph_free(want.graph);
+            return NULL;
+        }
+        c = &s->list[s->count++];
+        *c = want;
+    }
+    kin_program_attach(c->program, s->act, s->scratch);
+    return c->program;
+}
+
+kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model_cfg *cfg,
+                                const kin_loss_row *loss)
+{
+    kin_graph *g = kin_graph_new(cx, params);
+    if (!g) return cx->status;
+    const kin_loss_cfg any = {.margin = 0.2f};
+    kin_dual_encoder(g, cfg, loss, &any, 2, 2, 2 * cfg->text.context);
+    const bool failed = g->failed;
+    kin_graph_free(g);
+    return failed ? cx->status : KIN_OK;
+}

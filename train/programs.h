@@ -1,0 +1,48 @@
+/* programs: the runnable forms of a two-tower model, compiled when first asked for and kept: by task, by
+ * batch size, by the bucket that the batch's token count falls into. All of them share one ACT and one
+ * SCRATCH arena, as large as the largest needs. */
+#ifndef KIN_PROGRAMS_H
+#define KIN_PROGRAMS_H
+#include "core/program.h"
+#include "nn/dual_encoder.h"
+
+typedef enum kin_task {
+    KIN_TASK_STEP,   /* both towers, loss, backward: inputs images, ids, off; output loss; seed "d loss" */
+    KIN_TASK_IMAGES, /* forward of the image tower: output embedding */
+    KIN_TASK_IMAGES_GRAD, /* its forward and backward from "d embedding" */
+    KIN_TASK_TEXTS,       /* the same two of the text tower */
+    KIN_TASK_TEXTS_GRAD,
+    KIN_TASK_LOSS /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
+                     "grad images", "grad texts" */
+} kin_task;
+
+typedef struct kin_compiled kin_compiled;
+
+typedef struct kin_programs {
+    kin_model_cfg cfg; /* trunk.training and recompute are set per program */
+    bool recompute;
+    const kin_loss_row *loss;
+    kin_loss_cfg loss_cfg;
+    kin_params *params;
+    kin_backend *backend;
+    kin_compiled *list;
+    int count, room;
+    void *act, *scratch;
+    int64_t act_bytes, scratch_bytes;
+} kin_programs;
+
+void kin_programs_close(kin_programs *s);
+
+/* The program for a task at (at least) these sizes; training: dropout and patch dropout act. tokens is
+ * rounded up to its bucket. Attached to the arenas. NULL on failure. Allocates only when that program is new.
+ */
+kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
+                              int64_t texts, int64_t tokens);
+/* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */
+int64_t kin_token_bucket(int64_t tokens, int64_t most);
+
+/* Registers the weights of the model (builds the towers and the loss once); before kin_params_alloc. */
+kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model_cfg *cfg,
+                                const kin_loss_row *loss);
+
+#endif

@@ -1,0 +1,183 @@
+#include "train/step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE = 64 };
+
+static size_t real_size(const kin_stepper *s)
+{
+    return kin_dtype_size(s->programs->backend->real);
+}
+
+kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_t batch, int64_t texts,
+                            int64_t chunk)
+{
+    *s = (kin_stepper){.programs = p, .batch = batch, .texts = texts, .chunk = chunk > 0 ? chunk : batch};
+    kin_backend *b = p->backend;
+    const int64_t real = (int64_t)real_size(s), width = p->cfg.embed_dim;
+    const int64_t images = (batch * width * real + LINE - 1) / LINE * LINE;
+    const int64_t captions = (texts * width * real + LINE - 1) / LINE * LINE;
+    s->io_bytes = 2 * LINE + 2 * images + 2 * captions;
+    char *at = s->io = b->alloc(b, s->io_bytes);
+    if (!at)
+        return kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for embeddings", (long long)s->io_bytes);
+    s->loss = at;
+    s->one = at += LINE;
+    s->image_embedding = at += LINE;
+    s->image_grad = at += images;
+    s->text_embedding = at += images;
+    s->text_grad = at + captions;
+    const float f = 1.0f;
+    const double d = 1.0;
+    b->upload(b, s->one, b->real == KIN_F64 ? (const void *)&d : (const void *)&f, real);
+    s->off = kin_alloc(cx, s->chunk + 1, sizeof *s->off);
+    return cx->status;
+}
+
+void kin_stepper_close(kin_stepper *s)
+{
+    if (s->io) s->programs->backend->release(s->programs->backend, s->io, s->io_bytes);
+    free(s->off);
+    *s = (kin_stepper){0};
+}
+
+/* Kernels only read what is bound as an input. */
+static void *readable(const void *p)
+{
+    union {
+        const void *in;
+        void *out;
+    } u = {.in = p};
+    return u.out;
+}
+
+static double read_loss(const kin_stepper *s)
+{
+    kin_backend *b = s->programs->backend;
+    float f = 0.0f;
+    double d = 0.0;
+    if (b->real == KIN_F64)
+        b->download(b, &d, s->loss, sizeof d);
+    else
+        b->download(b, &f, s->loss, sizeof f);
+    return b->real == KIN_F64 ? d : (double)f;
+}
+
+static kin_program *bound_step(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run *run)
+{
+    kin_program *prog =
+        kin_programs_get(cx, s->programs, KIN_TASK_STEP, true, s->batch, s->texts, p->off[p->texts]);
+    if (!prog) return NULL;
+    kin_program_bind(cx, prog, "images", readable(p->images));
+    kin_program_bind(cx, prog, "ids", readable(p->ids));
+    kin_program_bind(cx, prog, "off", readable(p->off));
+    kin_program_bind(cx, prog, "loss", s->loss);
+    kin_program_bind(cx, prog, "d loss", s->one);
+    kin_run_rows(prog, run, "images", p->n);
+    kin_run_rows(prog, run, "texts", p->texts);
+    kin_run_rows(prog, run, "tokens", p->off[p->texts]);
+    return cx->status == KIN_OK ? prog : NULL;
+}
+
+static void *row(const kin_stepper *s, void *base, int64_t i)
+{
+    return (char *)base + i * s->programs->cfg.embed_dim * (int64_t)real_size(s);
+}
+
+static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, bool grad)
+{
+    const int64_t side = s->programs->cfg.vision.image_size;
+    for (int64_t i = 0; i < p->n; i += s->chunk) {
+        const kin_task task = grad ? KIN_TASK_IMAGES_GRAD : KIN_TASK_IMAGES;
+        kin_program *prog = kin_programs_get(cx, s->programs, task, true, s->chunk, 0, 0);
+        if (!prog) return cx->status;
+        KIN_TRY(kin_program_bind(cx, prog, "images", readable(p->images + i * side * side * 3)));
+        KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, s->image_embedding, i)));
+        if (grad) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->image_grad, i)));
+        kin_run_rows(prog, &run, "images", kin_min64(s->chunk, p->n - i));
+        run.sample0 = i;
+        KIN_TRY(kin_program_run(cx, prog, &run));
+    }
+    return KIN_OK;
+}
+
+static kin_status run_texts(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, bool grad)
+{
+    for (int64_t i = 0; i < p->texts; i += s->chunk) {
+        const int64_t n = kin_min64(s->chunk, p->texts - i);
+        const int32_t first = p->off[i];
+        for (int64_t k = 0; k <= n; k++) s->off[k] = p->off[i + k] - first;
+        const kin_task task = grad ? KIN_TASK_TEXTS_GRAD : KIN_TASK_TEXTS;
+        kin_program *prog = kin_programs_get(cx, s->programs, task, true, 0, s->chunk, s->off[n]);
+        if (!prog) return cx->status;
+        KIN_TRY(kin_program_bind(cx, prog, "ids", readable(p->ids + first)));
+        KIN_TRY(kin_program_bind(cx, prog, "off", s->off));
+        KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, s->text_embedding, i)));
+        if (grad) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->text_grad, i)));
+        kin_run_rows(prog, &run, "texts", n);
+        kin_run_rows(prog, &run, "tokens", s->off[n]);
+        run.sample0 = i;
+        KIN_TRY(kin_program_run(cx, prog, &run));
+    }
+    return KIN_OK;
+}
+
+static kin_status run_loss(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run)
+{
+    kin_program *prog = kin_programs_get(cx, s->programs, KIN_TASK_LOSS, true, s->batch, s->texts, 0);
+    if (!prog) return cx->status;
+    KIN_TRY(kin_program_bind(cx, prog, "images", s->image_embedding));
+    KIN_TRY(kin_program_bind(cx, prog, "texts", s->text_embedding));
+    KIN_TRY(kin_program_bind(cx, prog, "grad images", s->image_grad));
+    KIN_TRY(kin_program_bind(cx, prog, "grad texts", s->text_grad));
+    KIN_TRY(kin_program_bind(cx, prog, "loss", s->loss));
+    KIN_TRY(kin_program_bind(cx, prog, "d loss", s->one));
+    kin_run_rows(prog, &run, "images", p->n);
+    kin_run_rows(prog, &run, "texts", p->texts);
+    return kin_program_run(cx, prog, &run);
+}
+
+/* A tower whose weights are all frozen needs no second pass. */
+static bool learns(const kin_stepper *s, bool texts)
+{
+    const kin_params *w = s->programs->params;
+    for (int i = 0; i < w->count; i++) {
+        const bool visual = strncmp(w->param[i].name, "visual.", 7) == 0;
+        const bool loss = strncmp(w->param[i].name, "logit_", 6) == 0;
+        if (!w->param[i].frozen && !loss && visual != texts) return true;
+    }
+    return false;
+}
+
+kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint64_t key, double *loss)
+{
+    if (p->n < 1 || p->n > s->batch || p->texts < p->n || p->texts > s->texts)
+        return kin_fail(cx, KIN_SHAPE,
+                        "a batch of %lld pairs and %lld captions; the step was made for %lld and %lld",
+                        (long long)p->n, (long long)p->texts, (long long)s->batch, (long long)s->texts);
+    kin_run run = {.key = key};
+    kin_params_begin(s->programs->params);
+    if (s->chunk >= s->batch) {
+        kin_program *prog = bound_step(cx, s, p, &run);
+        if (!prog) return cx->status;
+        KIN_TRY(kin_program_run(cx, prog, &run));
+    } else {
+        KIN_TRY(run_images(cx, s, p, run, false));
+        KIN_TRY(run_texts(cx, s, p, run, false));
+        KIN_TRY(run_loss(cx, s, p, run));
+        if (learns(s, false)) KIN_TRY(run_images(cx, s, p, run, true));
+        if (learns(s, true)) KIN_TRY(run_texts(cx, s, p, run, true));
+    }
+    KIN_TRY(kin_params_finish(cx, s->programs->params));
+    *loss = read_loss(s);
+    return KIN_OK;
+}
+
+double kin_stepper_flops(kin_ctx *cx, kin_stepper *s, const kin_pairs *p)
+{
+    if (s->chunk < s->batch) return 0.0; /* the programs of chunks have several live sizes in one step */
+    kin_run run = {0};
+    kin_program *prog = bound_step(cx, s, p, &run);
+    return prog ? kin_program_cost(prog, -1).flops : 0.0;
+}

@@ -1,0 +1,39 @@
+/* step: gradients of one optimiser step, whatever the batch size.
+ *
+ * chunk >= batch: one program, forward and backward. Smaller: GradCache (Gao et al. 2021), exact: every
+ * chunk's embeddings, the loss over the whole batch and its gradient with respect to the embeddings, then
+ * each chunk's forward again with backward from that gradient. Activations of one chunk exist at a time. */
+#ifndef KIN_STEP_H
+#define KIN_STEP_H
+#include "train/programs.h"
+
+/* One batch in host memory; image i belongs to text i, texts n.. are hard negatives. */
+typedef struct kin_pairs {
+    int64_t n, texts;      /* pairs; captions, texts >= n */
+    const uint8_t *images; /* [n, S, S, 3] */
+    const int32_t *ids;    /* [off[texts]] */
+    const int32_t *off;    /* [texts + 1] */
+} kin_pairs;
+
+typedef struct kin_stepper {
+    kin_programs *programs;
+    int64_t batch, texts, chunk; /* capacities; chunk in pairs */
+    void *io;                    /* embeddings, their gradients, loss and its cotangent, in real */
+    int64_t io_bytes;
+    void *image_embedding, *text_embedding, *image_grad, *text_grad, *loss, *one;
+    int32_t *off; /* [chunk + 1] offsets of a chunk, from 0 */
+} kin_stepper;
+
+/* chunk 0: the whole batch at once. texts: most captions of a batch. */
+kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_t batch, int64_t texts,
+                            int64_t chunk);
+void kin_stepper_close(kin_stepper *s);
+
+/* Fills the gradients in params; *loss is the batch's. key: of (seed, step). After the first call of each
+ * token bucket it allocates nothing. */
+kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs, uint64_t key, double *loss);
+
+/* Floating-point operations of the last run, exact for its live sizes. */
+double kin_stepper_flops(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs);
+
+#endif
