@@ -2,9 +2,9 @@
  * `key = value` files and the command-line flags; dotted `model.*` keys override members of the model
  * JSON and are kept as text, in order, for train/model to apply.
  *
- * File: one `key = value` a line; '#' at the start of a line or after white space begins a comment; a value
- * may be quoted "..." (then \" \\ \n are escapes) to hold '#' or outer spaces. A key twice in a file is an
- * error. Errors name file:line, and an unknown key the nearest known one. */
+ * File: one `key = value` a line; '#' at the start of a line or after white space begins a comment; a
+ * value may be quoted "..." (then \" \\ \n \r \t are escapes) to hold '#' or outer spaces. A key twice in
+ * a file is an error. Errors name file:line, and an unknown key the nearest known one. */
 #ifndef KIN_CONFIG_H
 #define KIN_CONFIG_H
 #include "core/base.h"
@@ -15,6 +15,7 @@ typedef struct kin_override {
 } kin_override;
 
 #define KIN_CONFIG_STRING char *
+#define KIN_CONFIG_CHOICE char *
 #define KIN_CONFIG_INT int64_t
 #define KIN_CONFIG_REAL double
 #define KIN_CONFIG_BOOL bool
