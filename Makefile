@@ -159,7 +159,9 @@ $(LIB): $(LIB_O) $(BUILD)/list
 	@rm -f $@
 	@ar rcs $@ $(LIB_O)
 
-link = $(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(LDLIBS)
+# tests/test_fault_*.c make the k-th allocation fail.
+$(BUILD)/tests/test_fault_%: LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+link = $(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(LDLIBS)
 $(BUILD)/kin: $(TOOLS:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/list
 	$(call link)
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HARN:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/list

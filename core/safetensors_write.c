@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,9 +102,27 @@ static int by_size(const void *a, const void *b)
 static json_t *entry_of(const declared *d, int64_t begin)
 {
     json_t *shape = json_array();
-    for (int i = 0; i < d->rank; i++) json_array_append_new(shape, json_integer(d->dim[i]));
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", kin_dtype_name(d->dtype), "shape", shape,
-                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + d->bytes));
+    int failed = shape == NULL;
+    for (int i = 0; i < d->rank; i++) failed |= json_array_append_new(shape, json_integer(d->dim[i]));
+    json_t *e = failed ? NULL
+                       : json_pack("{s:s, s:O, s:[I, I]}", "dtype", kin_dtype_name(d->dtype), "shape", shape,
+                                   "data_offsets", (json_int_t)begin, (json_int_t)(begin + d->bytes));
+    json_decref(shape);
+    return e;
+}
+
+/* json_dumps takes no notice when memory runs out within a key (jansson#655); a stream's error sticks. */
+static char *text_of(const json_t *header)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    bool bad = json_dumpf(header, f, JSON_COMPACT) != 0 || ferror(f);
+    bad |= fclose(f) != 0;
+    if (!bad) return text;
+    free(text);
+    return NULL;
 }
 
 kin_status kin_st_writer_begin(kin_ctx *cx, kin_st_writer *w)
@@ -123,7 +142,7 @@ kin_status kin_st_writer_begin(kin_ctx *cx, kin_st_writer *w)
         failed = json_object_set_new(header, d->name, entry_of(d, at));
         at += d->bytes;
     }
-    char *text = failed ? NULL : json_dumps(header, JSON_COMPACT);
+    char *text = failed ? NULL : text_of(header);
     json_decref(header);
     if (!text) return kin_fail(cx, KIN_ARG, "%s: no header: a name is not UTF-8, or out of memory", w->path);
 

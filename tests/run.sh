@@ -25,7 +25,10 @@ for program in "$@"; do
         # A crash, a sanitizer's report or a time-out fails no single test, but the program.
         if [ "$f" -eq 0 ]; then broken=$((broken + 1)) failed=$((failed + 1)); fi
         printf 'FAILED  %-28s exit %d; its output:\n' "$name" $rc
-        grep -vE '^\[ (RUN|      OK) ' "$log" | tail -n 60 | sed 's/^/    /'
+        # Without the tests that passed: each is a RUN line and an OK line.
+        awk '/^\[ RUN / { run = $0; next } /^\[       OK / { run = ""; next }
+             run != "" { print run; run = "" } { print } END { if (run != "") print run }' "$log" |
+            tail -n 60 | sed 's/^/    /'
     fi
 done
 echo "$programs test programs, $ran tests, $skipped skipped, $failed failed, $((SECONDS - start)) s"
