@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "nn/loss.h"
 #include "train/config.h"
 
 static void parse(kin_ctx *cx, kin_config *c, const char *text)
@@ -208,12 +209,29 @@ static void help_names_every_key(void **state)
     free(help);
 }
 
+/* The choices of `loss` and the rows of nn/loss.c are the same names. */
+static void every_loss_is_a_choice(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    kin_config c;
+    int rows = 0, choices = 1;
+    assert_int_equal(kin_config_init(&cx, &c), KIN_OK);
+    for (; kin_losses[rows].name; rows++)
+        assert_int_equal(kin_config_set(&cx, &c, "loss", kin_losses[rows].name), KIN_OK);
+    kin_config_set(&cx, &c, "loss", "none of them");
+    for (const char *p = strstr(cx.message, " is none of "); *p; p++) choices += *p == '|';
+    assert_int_equal(rows, choices);
+    kin_config_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_valid),    cmocka_unit_test(reads_files),
-        cmocka_unit_test(errors_name_the_place), cmocka_unit_test(flags_lie_over_files),
-        cmocka_unit_test(bad_flags_say_why),     cmocka_unit_test(help_names_every_key),
+        cmocka_unit_test(defaults_are_valid),     cmocka_unit_test(reads_files),
+        cmocka_unit_test(errors_name_the_place),  cmocka_unit_test(flags_lie_over_files),
+        cmocka_unit_test(bad_flags_say_why),      cmocka_unit_test(help_names_every_key),
+        cmocka_unit_test(every_loss_is_a_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
