@@ -11,8 +11,8 @@ breach() { # breach RULE < lines
     printf 'lint: %s\n%s\n' "$1" "$(sed 's/^/    /' <<<"$lines")"
     bad=1
 }
-library=$(find core kernels nn train data include -name '*.[ch]' -o -name '*.def' | sort)
-sources=$(find core kernels nn train data include tools tests bench -name '*.[ch]' -o -name '*.def' | sort)
+library=$(find core kernels nn train data include -name "*.[ch]" -o -name "*.def" 2>/dev/null | sort)
+sources=$(find core kernels nn train data include tools tests bench -name "*.[ch]" -o -name "*.def" 2>/dev/null | sort)
 cfiles=$(grep -v '\.def$' <<<"$sources")
 texts=$(find . -path ./.git -prune -o -path ./build -prune -o -path ./run -prune -o -type f -print |
     grep -E '\.(c|h|def|cu|cuh|sh|py|md|cfg|json|txt)$|/Makefile$|/LICENSE$|/\.ci/run$' | sort)
@@ -25,7 +25,7 @@ allow() { # allow FOLDER ALLOWED-PATTERN
     [ -n "$files" ] && includes "$files" | grep -vE "\"($2)\"" | breach "$1/ may include only $2"
 }
 allow core 'core/[^"]*'
-for b in $(find kernels -mindepth 1 -maxdepth 1 -type d | sort); do allow "$b" "core/[^\"]*|$b/[^\"]*"; done
+for b in $(find kernels -mindepth 1 -maxdepth 1 -type d 2>/dev/null | sort); do allow "$b" "core/[^\"]*|$b/[^\"]*"; done
 allow data 'data/[^"]*|core/(base|json|rng)\.h'
 allow nn 'nn/[^"]*|core/[^"]*'
 allow train '(train|nn|data|core)/[^"]*|include/kin\.h'
