@@ -119,11 +119,12 @@ suite-fuzz: $(FUZZ_X)
 bench: $(BENCH_X) ## run every program of bench/
 	@set -e; for b in $^; do echo "== $$b"; $$b; done
 
-install: all ## copy kin, libkin.a and kin.h under PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include
+install: all ## copy kin, libkin.a, kin.h and the model configs under PREFIX (/usr/local)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/kin/models)
 	install -m 755 $(KIN) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 include/kin.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 configs/models/*.json $(DESTDIR)$(PREFIX)/share/kin/models
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

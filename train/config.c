@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX = 1 << 16 };
+enum { FILE_MAX = 1 << 16, HELP_COLUMN = 36 };
 
 typedef enum key_type { STRING, CHOICE, INT, REAL, BOOL } key_type;
 
@@ -456,9 +456,10 @@ char *kin_config_help(kin_ctx *cx)
     char *text = NULL;
     size_t size;
     FILE *f = kin_config_init(cx, &c) == KIN_OK ? open_memstream(&text, &size) : NULL;
+    if (f) fprintf(f, "  --config %-*s options from a file; flags lie over it\n", HELP_COLUMN - 6, "FILE");
     for (const key_def *k = keys; f && k < keys + KEYS; k++) {
         const char *argument = k->type == CHOICE ? k->choices : names[k->type];
-        fprintf(f, "  --%s %-*s %s", k->key, 36 - (int)strlen(k->key), argument, k->help);
+        fprintf(f, "  --%s %-*s %s", k->key, HELP_COLUMN - (int)strlen(k->key), argument, k->help);
         const bool empty = is_text(k) && !*k->text;
         if (!empty) {
             fputs(" (", f);
@@ -468,7 +469,7 @@ char *kin_config_help(kin_ctx *cx)
         fputc('\n', f);
     }
     if (f)
-        fprintf(f, "  --%sPATH %-*s %s\n", dotted, 36 - 10, "VALUE",
+        fprintf(f, "  --%sPATH %-*s %s\n", dotted, HELP_COLUMN - 10, "VALUE",
                 "a member of the model's JSON, e.g. --model.text.layers 4");
     kin_config_free(&c);
     if (f) return close_text(cx, f, &text);
