@@ -1,0 +1,54 @@
+#include "core/op_loss.h"
+
+static kin_status shape(kin_ctx *cx, const kin_shape *in, const void *attr, kin_shape *out)
+{
+    const kin_infonce_attr *a = attr;
+    const kin_shape *ga = &in[3], *gb = &in[4];
+    KIN_TRY(kin_check_pairs(cx, &in[0], &in[1], &in[2], kin_has(ga)));
+    if (kin_has(ga) != kin_has(gb))
+        return kin_misfit(cx, "ga", ga, "gb", gb, "groups are given for both sides or none");
+    if (kin_has(ga) && (!kin_is(ga, KIN_I32, 1) || !kin_is(gb, KIN_I32, 1) || !kin_same_rows(ga, &in[0]) ||
+                        !kin_same_rows(gb, &in[1])))
+        return kin_misfit(cx, "ga", ga, "gb", gb, "they must be one i32 a row");
+    if (!(a->smoothing >= 0.0f && a->smoothing < 1.0f))
+        return kin_fail(cx, KIN_ARG, "a label smoothing of %g: it must be in [0, 1)", (double)a->smoothing);
+    out[0] = kin_fixed(KIN_F32, 0);
+    out[1] = kin_leading(&in[0], KIN_F32, 1);
+    out[2] = kin_leading(&in[1], KIN_F32, 1);
+    return KIN_OK;
+}
+
+static uint32_t reads(const kin_shape *in, const void *attr)
+{
+    (void)attr;
+    return IN(0) | IN(1) | IN(2) | OUT(1) | OUT(2) | (kin_has(&in[3]) ? IN(3) | IN(4) : 0);
+}
+
+static bool sample(int i, int64_t batch, kin_sample *s)
+{
+    static const struct {
+        const char *label;
+        int64_t n, m, e;
+        float smoothing;
+        bool groups;
+    } list[] = {{"plain", 5, 5, 8, 0.0f, false},
+                {"smoothing", 4, 4, 5, 0.1f, false},
+                {"hard negatives", 4, 9, 8, 0.0f, false},
+                {"groups", 6, 6, 8, 0.0f, true},
+                {"groups, extra, smoothing", 4, 7, 6, 0.2f, true},
+                {"one pair", 1, 1, 4, 0.0f, false},
+                {"tiles", 150, 170, 16, 0.05f, false}};
+    if (i >= KIN_CASES(list)) return false;
+    const kin_infonce_attr a = {.smoothing = list[i].smoothing};
+    const int64_t n = list[i].n + batch - 1, m = list[i].m + batch - 1;
+    kin_case(s, list[i].label, &a, sizeof a, false);
+    kin_pairs_case(s, n, m, list[i].e);
+    kin_case_in(s, 2, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, 1.7);
+    if (list[i].groups) {
+        kin_case_in(s, 3, kin_fixed(KIN_I32, 1, n), KIN_FILL_GROUPS, 0.0);
+        kin_case_in(s, 4, kin_fixed(KIN_I32, 1, m), KIN_FILL_GROUPS, 0.0);
+    }
+    return true;
+}
+
+const kin_op_def kin_op_infonce = {"infonce", shape, kin_pairs_cost, kin_pairs_scratch, reads, sample, 0};
