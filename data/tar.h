@@ -8,8 +8,8 @@
 #include "core/base.h"
 
 typedef struct kin_tar_member {
-    char *name;      /* owned by the index */
-    int64_t offset;  /* of the data, from the start of the archive */
+    char *name;     /* owned by the index */
+    int64_t offset; /* of the data, from the start of the archive */
     int64_t size;
 } kin_tar_member;
 
@@ -19,7 +19,8 @@ typedef struct kin_tar_index {
 } kin_tar_index;
 
 /* Index of an archive in memory; `what` names it in messages. Free with kin_tar_index_free. */
-kin_status kin_tar_index_build(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size, kin_tar_index *out);
+kin_status kin_tar_index_build(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size,
+                               kin_tar_index *out);
 void kin_tar_index_free(kin_tar_index *index);
 
 /* Writer: members with mode 0644, owner 0, mtime 0, so that equal content gives equal bytes. Written to

@@ -1,0 +1,223 @@
+#include "train/model.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/safetensors.h"
+#include "train/programs.h"
+
+enum { JSON_LIMIT = 16 << 20 };
+
+/* Folders where model configs are looked for, in order; the caller frees. */
+static char *models_folder(kin_ctx *cx, int i)
+{
+    char exe[4096];
+    const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(exe, '/');
+    if (slash) *slash = 0;
+    switch (i) {
+    case 0: return kin_strdup(cx, "configs/models");
+    case 1: return kin_sprintf(cx, "%s/../configs/models", exe);
+    case 2: return kin_sprintf(cx, "%s/../share/kin/models", exe);
+    default: return NULL;
+    }
+}
+
+static void list_names(const char *folder, char *names, size_t room)
+{
+    struct dirent **entry;
+    const int n = scandir(folder, &entry, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        char *dot = strrchr(entry[i]->d_name, '.');
+        if (dot && strcmp(dot, ".json") == 0 && strlen(names) + strlen(entry[i]->d_name) + 2 < room) {
+            *dot = 0;
+            if (*names) strcat(names, ", ");
+            strcat(names, entry[i]->d_name);
+        }
+        free(entry[i]);
+    }
+    if (n >= 0) free(entry);
+}
+
+json_t *kin_model_json(kin_ctx *cx, const char *name)
+{
+    if (access(name, R_OK) == 0 && strchr(name, '.')) {
+        json_t *whole = kin_json_load(cx, name, JSON_LIMIT), *inner = json_object_get(whole, "model_cfg");
+        if (!inner) return whole; /* a bare model config */
+        json_incref(inner);
+        json_decref(whole);
+        return inner;
+    }
+    char names[600] = "";
+    char *folder;
+    for (int i = 0; (folder = models_folder(cx, i)); i++) {
+        char *path = kin_sprintf(cx, "%s/%s.json", folder, name);
+        const bool there = path && access(path, R_OK) == 0;
+        json_t *json = there ? kin_json_load(cx, path, JSON_LIMIT) : NULL;
+        if (!there && !*names) list_names(folder, names, sizeof names);
+        free(path);
+        free(folder);
+        if (there) return json;
+    }
+    kin_fail(cx, KIN_ARG, "model '%s': no such file, and no such name; names are: %s", name,
+             *names ? names : "none");
+    return NULL;
+}
+
+kin_model *kin_model_new(kin_ctx *cx, json_t *json, kin_tokenizer *tokenizer,
+                         const kin_preprocess *preprocess, const kin_loss_row *loss)
+{
+    kin_model *m = kin_alloc0(cx, 1, sizeof *m);
+    if (!m) {
+        json_decref(json);
+        kin_tokenizer_free(tokenizer);
+        return NULL;
+    }
+    m->json = json;
+    m->tokenizer = tokenizer;
+    m->preprocess = *preprocess;
+    m->params = kin_params_new(cx);
+    json_t *text = json_object_get(json, "text_cfg");
+    if (tokenizer && text)
+        json_object_set_new(text, "vocab_size", json_integer(kin_tokenizer_vocab_size(tokenizer)));
+    if (m->params && kin_model_cfg_read(cx, "model", json, &m->cfg) == KIN_OK) {
+        m->preprocess.size = m->cfg.vision.image_size;
+        memcpy(m->cfg.mean, preprocess->mean, sizeof m->cfg.mean);
+        memcpy(m->cfg.std, preprocess->std, sizeof m->cfg.std);
+        if (kin_register_weights(cx, m->params, &m->cfg, loss) == KIN_OK) return m;
+    }
+    kin_model_free(m);
+    return NULL;
+}
+
+void kin_model_free(kin_model *m)
+{
+    if (!m) return;
+    json_decref(m->json);
+    kin_tokenizer_free(m->tokenizer);
+    kin_params_free(m->params);
+    free(m);
+}
+
+static kin_status read_weight(kin_ctx *cx, kin_params *p, int i, const kin_st *file, const char *name)
+{
+    const kin_param *q = &p->param[i];
+    const kin_st_entry *e = kin_st_find(file, q->name);
+    char want[96], have[96];
+    if (!e)
+        return kin_fail(cx, KIN_FORMAT,
+                        "%s: tensor %s is missing; the model config belongs to another model?", name,
+                        q->name);
+    kin_shape shape = {.rank = e->rank, .sym = -1};
+    memcpy(shape.dim, e->dim, sizeof shape.dim);
+    if (e->count != q->count || e->rank != q->shape.rank ||
+        memcmp(e->dim, q->shape.dim, (size_t)e->rank * 8) != 0)
+        return kin_fail(cx, KIN_SHAPE,
+                        "%s: tensor %s is %s, the model config says %s: it belongs to another model?", name,
+                        q->name, kin_shape_text(&shape, have), kin_shape_text(&q->shape, want));
+    float *values = kin_alloc(cx, q->count, sizeof *values);
+    if (!values) return cx->status;
+    kin_status rc = kin_st_read_f32(cx, e, values, q->count);
+    if (rc == KIN_OK) rc = kin_param_set(cx, p, i, values);
+    free(values);
+    return rc;
+}
+
+kin_status kin_model_weights(kin_ctx *cx, kin_params *p, const char *file)
+{
+    kin_st *st = kin_st_open(cx, file);
+    if (!st) return cx->status;
+    kin_status rc = KIN_OK;
+    for (int i = 0; i < p->count && rc == KIN_OK; i++) rc = read_weight(cx, p, i, st, file);
+    kin_st_close(st);
+    return rc;
+}
+
+static kin_model *open_folder(kin_ctx *cx, const char *folder)
+{
+    char *path = kin_sprintf(cx, "%s/open_clip_config.json", folder);
+    if (!path) return NULL;
+    if (access(path, R_OK) != 0) {
+        kin_fail(cx, KIN_IO,
+                 "%s: not a model folder (it has no open_clip_config.json); a training run's are "
+                 "RUN/best and RUN/last",
+                 folder);
+        free(path);
+        return NULL;
+    }
+    json_t *whole = kin_json_load(cx, path, JSON_LIMIT);
+    kin_preprocess pre = kin_preprocess_default();
+    json_t *cfg = json_object_get(whole, "model_cfg"), *prep = json_object_get(whole, "preprocess_cfg");
+    if (whole && !cfg) kin_fail(cx, KIN_FORMAT, "%s: it has no \"model_cfg\"", path);
+    if (prep) kin_preprocess_from_json(cx, prep, &pre);
+    kin_tokenizer *tokenizer = cx->status == KIN_OK ? kin_tokenizer_load(cx, folder) : NULL;
+    kin_model *m = NULL;
+    const char *loss = json_is_number(json_object_get(cfg, "init_logit_bias")) ? "siglip" : "infonce";
+    if (tokenizer) m = kin_model_new(cx, json_incref(cfg), tokenizer, &pre, kin_loss_find(loss));
+    json_decref(whole);
+    free(path);
+    return m;
+}
+
+kin_model *kin_model_load(kin_ctx *cx, const char *folder, kin_backend *b)
+{
+    kin_model *m = open_folder(cx, folder);
+    if (!m) return NULL;
+    char *file = kin_sprintf(cx, "%s/model.safetensors", folder);
+    if (file && kin_params_alloc(cx, m->params, b, false, false) == KIN_OK &&
+        kin_model_weights(cx, m->params, file) == KIN_OK) {
+        free(file);
+        return m;
+    }
+    free(file);
+    kin_model_free(m);
+    return NULL;
+}
+
+static kin_status save_weights(kin_ctx *cx, const kin_params *p, const char *folder, bool ema)
+{
+    char *path = kin_sprintf(cx, "%s/model.safetensors", folder);
+    kin_st_writer *w = path ? kin_st_writer_new(cx, path) : NULL;
+    free(path);
+    if (!w) return cx->status;
+    int64_t most = 1;
+    for (int i = 0; i < p->count; i++) {
+        most = kin_max64(most, p->param[i].count);
+        kin_st_writer_add(cx, w, p->param[i].name, KIN_F32, p->param[i].shape.rank, p->param[i].shape.dim);
+    }
+    float *values = kin_alloc(cx, most, sizeof *values);
+    kin_status rc = values ? kin_st_writer_begin(cx, w) : cx->status;
+    const char *name;
+    for (int64_t k = 0; rc == KIN_OK && (name = kin_st_writer_at(w, k)); k++) {
+        const int i = kin_params_find(p, name);
+        rc = kin_param_get(cx, p, i, ema, values);
+        if (rc == KIN_OK) rc = kin_st_writer_data(cx, w, values, p->param[i].count * 4);
+    }
+    free(values);
+    if (rc == KIN_OK) return kin_st_writer_finish(cx, w);
+    kin_st_writer_abandon(w);
+    return rc;
+}
+
+static kin_status save_json(kin_ctx *cx, const char *folder, const char *name, json_t *value)
+{
+    char *path = kin_sprintf(cx, "%s/%s", folder, name);
+    const kin_status rc =
+        path && value ? kin_json_save(cx, path, value) : kin_fail(cx, KIN_NOMEM, "out of memory");
+    free(path);
+    json_decref(value);
+    return rc;
+}
+
+kin_status kin_model_save(kin_ctx *cx, const kin_model *m, const char *folder, bool ema)
+{
+    KIN_TRY(save_weights(cx, m->params, folder, ema));
+    KIN_TRY(kin_tokenizer_save(cx, m->tokenizer, folder));
+    KIN_TRY(save_json(cx, folder, "preprocessor_config.json", kin_preprocess_to_hf(&m->preprocess)));
+    return save_json(cx, folder, "open_clip_config.json",
+                     json_pack("{s:O, s:o}", "model_cfg", m->json, "preprocess_cfg",
+                               kin_preprocess_to_json(&m->preprocess)));
+}
