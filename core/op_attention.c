@@ -21,6 +21,7 @@ static kin_status form_of(kin_ctx *cx, const kin_shape *in, form *f)
         f->h = q->dim[1];
         f->d = q->dim[2];
         const int at = f->packed_kv ? 2 : 1;
+        if (k->dtype != q->dtype) return kin_misfit(cx, "q", q, "k", k, "they are of different types");
         if (k->rank != at + 2 || k->dim[at + 1] != f->d || (f->packed_kv && k->dim[1] != 2))
             return kin_misfit(cx, "q", q, "k", k, "k must be [sum Tk, G, D], or packed [sum Tk, 2, G, D]");
         f->g = k->dim[at];
@@ -35,6 +36,15 @@ static kin_status form_of(kin_ctx *cx, const kin_shape *in, form *f)
     return KIN_OK;
 }
 
+/* How many sequences there are, as a row count: from offsets, or rows of fixed length. */
+static kin_shape sequences(const kin_shape *x, const kin_shape *off, int64_t fixed)
+{
+    if (kin_has(off)) return kin_per_sequence(off, KIN_F32, 1);
+    kin_shape s = *x;
+    if (!kin_has(x) || !kin_scale_rows(&s, 1, fixed)) return KIN_ABSENT;
+    return s;
+}
+
 static kin_status shape(kin_ctx *cx, const kin_shape *in, const void *attr, kin_shape *out)
 {
     const kin_attention_attr *a = attr;
@@ -45,14 +55,18 @@ static kin_status shape(kin_ctx *cx, const kin_shape *in, const void *attr, kin_
         return kin_misfit(cx, "q_off", qo, NULL, NULL, "it must be [B+1] i32");
     if (kin_has(ko) && !kin_is(ko, KIN_I32, 1))
         return kin_misfit(cx, "k_off", ko, NULL, NULL, "it must be [B+1] i32");
-    if (kin_has(qo) && kin_has(ko) && !kin_same(qo, ko))
-        return kin_misfit(cx, "q_off", qo, "k_off", ko, "queries and keys must be of the same sequences");
+    if (f.packed_qkv && kin_has(ko))
+        return kin_misfit(cx, "qkv", q, "k_off", ko, "packed queries and keys have one set of offsets");
     if (!kin_has(qo) && (a->tq < 1 || q->dim[0] % a->tq))
         return kin_misfit(cx, "q", q, NULL, NULL,
                           "neither offsets nor a length that divides its rows (tq = %lld)", (long long)a->tq);
     if (!f.packed_qkv && !kin_has(ko) && (a->tk < 1 || in[1].dim[0] % a->tk))
         return kin_misfit(cx, "k", &in[1], NULL, NULL,
                           "neither offsets nor a length that divides its rows (tk = %lld)", (long long)a->tk);
+    const kin_shape nq = sequences(q, qo, a->tq), nk = sequences(&in[1], ko, a->tk);
+    if (!f.packed_qkv && !kin_same_rows(&nq, &nk))
+        return kin_misfit(cx, "q", q, "k", &in[1], "%lld sequences of queries, %lld of keys",
+                          (long long)nq.dim[0], (long long)nk.dim[0]);
     out[0] = kin_leading(q, q->dtype, 3, f.h, f.d);
     out[1] = kin_leading(q, KIN_F32, 2, f.h);
     return KIN_OK;
@@ -71,7 +85,9 @@ static double pairs_of(const kin_call *c)
     for (int64_t b = 0; b < n; b++) {
         const double tq = q ? (double)(q[b + 1] - q[b]) : (double)a->tq;
         const double tk = k ? (double)(k[b + 1] - k[b]) : (double)(kin_absent(&c->in[1]) ? a->tq : a->tk);
-        pairs += a->causal ? tq * tk - 0.5 * tq * (tq - 1.0) : tq * tk;
+        /* Causal, aligned at the end: the last query sees all keys, each before it one less, down to none. */
+        const double live = tq < tk ? tq : tk;
+        pairs += a->causal ? live * tk - 0.5 * live * (live - 1.0) : tq * tk;
     }
     return pairs;
 }

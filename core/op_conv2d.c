@@ -23,7 +23,7 @@ static kin_status shape(kin_ctx *cx, const kin_shape *in, const void *attr, kin_
 static void cost(const kin_call *c, bool backward, kin_cost *cost)
 {
     const double taps = (double)(kin_count(&c->in[1]) / c->in[1].dim[0]);
-    const int products = backward ? !kin_absent(&c->din[0]) + !kin_absent(&c->din[1]) : 1;
+    const int products = backward ? kin_wants(c, 0) + kin_wants(c, 1) : 1;
     cost->flops = 2.0 * (double)kin_count(&c->out[0]) * taps * products;
     cost->bytes =
         4.0 * (double)(kin_count(&c->in[0]) + kin_count(&c->in[1]) + kin_count(&c->out[0])) * products;

@@ -22,7 +22,7 @@ static void cost(const kin_call *c, bool backward, kin_cost *cost)
 {
     const double m = (double)kin_rows(&c->in[0]), k = (double)kin_cols(&c->in[0]),
                  n = (double)kin_cols(&c->out[0]);
-    const int products = backward ? !kin_absent(&c->din[0]) + !kin_absent(&c->din[1]) : 1;
+    const int products = backward ? kin_wants(c, 0) + kin_wants(c, 1) : 1;
     cost->flops = 2.0 * m * n * k * products;
     cost->bytes = 4.0 * (m * k + n * k + m * n) * products;
 }

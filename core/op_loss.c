@@ -16,7 +16,7 @@ kin_status kin_check_pairs(kin_ctx *cx, const kin_shape *a, const kin_shape *b, 
 void kin_pairs_cost(const kin_call *c, bool backward, kin_cost *cost)
 {
     const double n = (double)c->in[0].dim[0], m = (double)c->in[1].dim[0], e = (double)c->in[0].dim[1];
-    const int products = backward ? 1 + !kin_absent(&c->din[0]) + !kin_absent(&c->din[1]) : 1;
+    const int products = backward ? 1 + kin_wants(c, 0) + kin_wants(c, 1) : 1;
     cost->flops = 2.0 * n * m * e * products;
     cost->bytes = 4.0 * (n + m) * e * (backward ? 2.0 : 1.0);
 }
@@ -24,7 +24,7 @@ void kin_pairs_cost(const kin_call *c, bool backward, kin_cost *cost)
 int64_t kin_pairs_scratch(const kin_call *c, bool backward)
 {
     (void)backward;
-    return kin_part((4 * (c->in[0].dim[0] + c->in[1].dim[0]) + 1024) * 8) + 256;
+    return kin_part((4 * (c->in[0].dim[0] + c->in[1].dim[0]) + c->in[0].dim[1] + 1024) * 8) + 256;
 }
 
 void kin_pairs_case(kin_sample *s, int64_t n, int64_t m, int64_t e)

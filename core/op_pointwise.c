@@ -91,7 +91,7 @@ static kin_status cast_shape(kin_ctx *cx, const kin_shape *in, const void *attr,
 {
     const kin_cast_attr *a = attr;
     if (!kin_real_of(&in[0], 0) || a->dtype < 0 || a->dtype >= KIN_DTYPE_COUNT ||
-        !kin_dtype_is_real((kin_dtype)a->dtype))
+        !kin_dtype_is_real((kin_dtype)a->dtype) || a->dtype == KIN_F64)
         return kin_misfit(cx, "x", &in[0], NULL, NULL, "casts are between f32, bf16 and f16");
     out[0] = in[0];
     out[0].dtype = (kin_dtype)a->dtype;

@@ -13,7 +13,7 @@ static kin_status concat_shape(kin_ctx *cx, const kin_shape *in, const void *att
 {
     const kin_axis_attr *a = attr;
     const kin_shape *x = &in[0], *y = &in[1];
-    if (!kin_real_of(x, 1) || y->rank != x->rank || (a->axis != 0 && a->axis != x->rank - 1))
+    if (!kin_real_of(x, 1) || y->rank != x->rank || y->dtype != x->dtype || (a->axis != 0 && a->axis != x->rank - 1))
         return kin_misfit(cx, "a", x, "b", y, "equal ranks, joined along the first or the last axis");
     for (int i = 0; i < x->rank; i++)
         if (i != a->axis && x->dim[i] != y->dim[i])

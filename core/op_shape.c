@@ -24,8 +24,8 @@ bool kin_same_rows(const kin_shape *a, const kin_shape *b)
 
 bool kin_same(const kin_shape *a, const kin_shape *b)
 {
-    if (a->rank != b->rank) return false;
-    if (a->rank == 0) return true;
+    if (a->rank != b->rank || a->dtype != b->dtype) return false;
+    if (a->rank <= 0) return true;
     return kin_same_rows(a, b) && memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0;
 }
 
@@ -62,9 +62,11 @@ kin_shape kin_leading(const kin_shape *s, kin_dtype dtype, int rank, ...)
 
 bool kin_scale_rows(kin_shape *s, int64_t num, int64_t den)
 {
-    if (den < 1 || s->dim[0] * num % den || (s->sym >= 0 && (s->mul * num % den || s->add * num % den)))
+    int64_t rows;
+    if (den < 1 || !kin_mul(s->dim[0], num, &rows) || rows % den ||
+        (s->sym >= 0 && (s->mul * num % den || s->add * num % den)))
         return false;
-    s->dim[0] = s->dim[0] * num / den;
+    s->dim[0] = rows / den;
     s->mul = s->mul * num / den;
     s->add = s->add * num / den;
     return true;
@@ -90,6 +92,13 @@ int64_t kin_sequences_of(const kin_tensor *off, int64_t rows, int64_t fixed)
 {
     if (!kin_absent(off)) return off->dim[0] - 1;
     return fixed > 0 ? rows / fixed : 0;
+}
+
+bool kin_wants(const kin_call *c, int i)
+{
+    bool bound = false;
+    for (int k = 0; k < KIN_MAX_IN; k++) bound = bound || (!kin_absent(&c->din[k]) && c->din[k].ptr);
+    return !kin_absent(&c->din[i]) && (c->din[i].ptr || !bound);
 }
 
 void kin_case(kin_sample *s, const char *label, const void *attr, size_t attr_size, bool batched)

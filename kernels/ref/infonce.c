@@ -67,36 +67,41 @@ void REF(infonce_fwd)(const kin_call *c)
     set(&c->out[0], 0, loss);
 }
 
-/* d loss / d logit_ij = (softmax_row - target_row) / 2R + (softmax_column - target_column) / 2C, over the
- * lines that have a positive. */
-static double cell(const kin_call *c, int64_t i, int64_t j, int64_t rows, int64_t columns, int64_t pi,
-                   int64_t pj)
+/* What backward needs per line, once: positives of each row and column, and how many lines have any. Scratch:
+ * [2] counts, [N] rows, [M] columns, then a row of E for spread. */
+static double *prepare(const kin_call *c)
 {
-    const double z = logit(c, i, j, false);
+    const int64_t n = c->in[0].dim[0], m = c->in[1].dim[0];
+    double *p = c->scratch;
+    p[0] = (double)counted(c, false);
+    p[1] = (double)counted(c, true);
+    for (int64_t i = 0; i < n; i++) p[2 + i] = (double)positives(c, i, false);
+    for (int64_t j = 0; j < m; j++) p[2 + n + j] = (double)positives(c, j, true);
+    return p + 2 + n + m;
+}
+
+/* d loss / d logit_ij = (softmax_row - target_row) / 2R + (softmax_column - target_column) / 2C, over the lines
+ * that have a positive. */
+static double logit_gradient(const kin_call *c, int64_t i, int64_t j)
+{
+    const double *p = c->scratch, z = logit(c, i, j, false);
+    const int64_t pi = (int64_t)p[2 + i], pj = (int64_t)p[2 + c->in[0].dim[0] + j];
     double d = 0.0;
-    if (pi) d += (exp(z - (double)get(&c->out[1], i)) - target(c, i, j, false, pi)) / (2.0 * (double)rows);
-    if (pj) d += (exp(z - (double)get(&c->out[2], j)) - target(c, j, i, true, pj)) / (2.0 * (double)columns);
+    if (pi) d += (exp(z - (double)get(&c->out[1], i)) - target(c, i, j, false, pi)) / (2.0 * p[0]);
+    if (pj) d += (exp(z - (double)get(&c->out[2], j)) - target(c, j, i, true, pj)) / (2.0 * p[1]);
     return d * (double)cotangent(c, 0, 0);
+}
+
+static double cell(const kin_call *c, int64_t i, int64_t j)
+{
+    return logit_gradient(c, i, j) * scale_of(c);
 }
 
 void REF(infonce_bwd)(const kin_call *c)
 {
-    const int64_t n = c->in[0].dim[0], m = c->in[1].dim[0], width = c->in[0].dim[1];
-    const int64_t rows = counted(c, false), columns = counted(c, true);
-    double *pi = c->scratch, *pj = pi + n, dscale = 0.0;
-    for (int64_t i = 0; i < n; i++) pi[i] = (double)positives(c, i, false);
-    for (int64_t j = 0; j < m; j++) pj[j] = (double)positives(c, j, true);
-    for (int i = 0; i < 2; i++)
-        if (wanted(c, i)) clear(c, i);
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < m; j++) {
-            const double d = cell(c, i, j, rows, columns, (int64_t)pi[i], (int64_t)pj[j]);
-            dscale += d * logit(c, i, j, false);
-            for (int64_t k = 0; k < width; k++) {
-                const double s = d * scale_of(c);
-                if (wanted(c, 0)) add(&c->din[0], i * width + k, s * (double)get(&c->in[1], j * width + k));
-                if (wanted(c, 1)) add(&c->din[1], j * width + k, s * (double)get(&c->in[0], i * width + k));
-            }
-        }
+    spread(c, cell, prepare(c));
+    double dscale = 0.0;
+    for (int64_t i = 0; i < c->in[0].dim[0] && wanted(c, 2); i++)
+        for (int64_t j = 0; j < c->in[1].dim[0]; j++) dscale += logit_gradient(c, i, j) * logit(c, i, j, false);
     if (wanted(c, 2)) put(c, 2, 0, dscale);
 }

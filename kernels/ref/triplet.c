@@ -30,7 +30,7 @@ void REF(triplet_fwd)(const kin_call *c)
 }
 
 /* dloss/d(a_x . b_y) = sign: share of a pair in the loss, spread onto both rows. */
-static void spread(const kin_call *c, int64_t x, int64_t y, double sign)
+static void share(const kin_call *c, int64_t x, int64_t y, double sign)
 {
     const int64_t width = c->in[0].dim[1];
     const double d = sign * (double)cotangent(c, 0, 0) / (double)c->in[0].dim[0];
@@ -47,12 +47,12 @@ void REF(triplet_bwd)(const kin_call *c)
         if (wanted(c, i)) clear(c, i);
     for (int64_t i = 0; i < c->in[0].dim[0]; i++) {
         if (hard_a[i] >= 0) {
-            spread(c, i, hard_a[i], 1.0);
-            spread(c, i, i, -1.0);
+            share(c, i, hard_a[i], 1.0);
+            share(c, i, i, -1.0);
         }
         if (hard_b[i] >= 0) {
-            spread(c, hard_b[i], i, 1.0);
-            spread(c, i, i, -1.0);
+            share(c, hard_b[i], i, 1.0);
+            share(c, i, i, -1.0);
         }
     }
 }

@@ -1,0 +1,18 @@
+/* golden: values of an independent f64 implementation, per op (T11).
+ *
+ * tests/golden/table.bin: for each op and sample in table order (batch 2): u64 hash of the inputs, u32 number
+ * of arrays, then each: u32 count, f64[count]: outputs that carry a gradient, then gradients of the
+ * differentiable inputs. Long arrays are kept to their first GOLDEN_MOST elements. Made by
+ * tests/golden/table_golden.py. */
+#ifndef KIN_GOLDEN_H
+#define KIN_GOLDEN_H
+#include "tests/op_case.h"
+
+enum { GOLDEN_MOST = 2048 };
+
+/* Fails the running test when the case (already run forward and backward on ref64) differs. */
+void golden_compare(op_case *c);
+/* Writes all cases as JSON lines. Returns 0, or 1 on failure. */
+int golden_dump(kin_backend *ref64, const char *path);
+
+#endif
