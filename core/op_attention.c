@@ -116,11 +116,20 @@ static bool sample(int i, int64_t batch, kin_sample *s)
         int packed;              /* 0 separate, 1 kv, 2 qkv */
         int causal;
     } list[] = {
-        {"ragged qkv", 5, 5, 2, 2, 8, 2, 0},     {"ragged qkv causal", 6, 6, 2, 2, 16, 2, 1},
-        {"fixed qkv", -4, -4, 3, 3, 8, 2, 0},    {"fixed qkv causal", -7, -7, 1, 1, 24, 2, 1},
-        {"cut kv ragged", -1, 6, 2, 2, 8, 1, 0}, {"cut kv fixed", -1, -5, 2, 2, 32, 1, 0},
-        {"separate gqa", 4, 7, 4, 2, 8, 0, 0},   {"separate gqa causal", 3, 6, 4, 1, 8, 0, 1},
-        {"long", -37, -70, 1, 1, 40, 0, 1},      {"wide", -3, -3, 1, 1, 128, 2, 0},
+        {"ragged qkv", 5, 5, 2, 2, 8, 2, 0},
+        {"ragged qkv causal", 6, 6, 2, 2, 16, 2, 1},
+        {"fixed qkv", -4, -4, 3, 3, 8, 2, 0},
+        {"fixed qkv causal", -7, -7, 1, 1, 24, 2, 1},
+        {"cut kv ragged", -1, 6, 2, 2, 8, 1, 0},
+        {"cut kv fixed", -1, -5, 2, 2, 32, 1, 0},
+        {"separate gqa", 4, 7, 4, 2, 8, 0, 0},
+        {"separate gqa causal", 3, 6, 4, 1, 8, 0, 1},
+        {"long", -37, -70, 1, 1, 40, 0, 1},
+        {"wide", -3, -3, 1, 1, 128, 2, 0},
+        {"gqa packed kv", 5, 4, 4, 2, 16, 1, 0},
+        {"queries without keys", -5, -3, 2, 2, 8, 0, 1},
+        {"one query, one key", -1, -1, 1, 1, 8, 2, 1},
+        {"tiles", -70, -150, 2, 1, 64, 0, 0},
     };
     if (i >= KIN_CASES(list)) return false;
     const int64_t h = list[i].h, g = list[i].g, d = list[i].d, tq = list[i].tq, tk = list[i].tk;

@@ -38,16 +38,17 @@ static bool embedding_sample(int i, int64_t batch, kin_sample *s)
     static const struct {
         const char *label;
         int64_t v, c, p, t; /* t: positive longest of ragged, negative fixed; p: positions, 0 none */
-    } list[] = {{"ragged", 7, 5, 6, 6},
-                {"fixed", 5, 9, 4, -4},
-                {"no positions", 11, 16, 0, 5},
-                {"too long for its positions", 7, 4, 3, 5},
-                {"bad ids", 3, 4, 4, 4}};
+    } list[] = {{"ragged", 7, 5, 6, 6},         {"fixed", 5, 9, 4, -4},
+                {"no positions", 11, 16, 0, 5}, {"too long for its positions", 7, 4, 3, 5},
+                {"bad ids", 3, 4, 4, 4},        {"negative ids", 6, 8, 0, 5}};
     if (i >= KIN_CASES(list)) return false;
     const int64_t t = list[i].t, rows = t < 0 ? -t * batch : kin_sample_total(batch, t);
     const kin_embedding_attr a = {.t = t < 0 ? -t : 0};
     kin_case(s, list[i].label, &a, sizeof a, true);
-    kin_case_in(s, 0, kin_fixed(KIN_I32, 1, rows), KIN_FILL_IDS, (double)(i == 4 ? 5 : list[i].v));
+    kin_case_in(s, 0, kin_fixed(KIN_I32, 1, rows), KIN_FILL_IDS,
+                i == 4   ? 5.0
+                : i == 5 ? -6.0
+                         : (double)list[i].v);
     kin_case_in(s, 1, kin_fixed(KIN_F32, 2, list[i].v, list[i].c), KIN_FILL_NORMAL, 1.0);
     if (list[i].p) kin_case_in(s, 2, kin_fixed(KIN_F32, 2, list[i].p, list[i].c), KIN_FILL_NORMAL, 1.0);
     if (t > 0) kin_case_in(s, 3, kin_fixed(KIN_I32, 1, batch + 1), KIN_FILL_OFFSETS, (double)t);

@@ -36,6 +36,7 @@ static bool sample(int i, int64_t batch, kin_sample *s)
                 {"hard negatives", 4, 9, 8, 0.0f, false},
                 {"groups", 6, 6, 8, 0.0f, true},
                 {"groups, extra, smoothing", 4, 7, 6, 0.2f, true},
+                {"groups, some of none", 7, 6, 5, 0.1f, true},
                 {"one pair", 1, 1, 4, 0.0f, false},
                 {"tiles", 150, 170, 16, 0.05f, false}};
     if (i >= KIN_CASES(list)) return false;
@@ -46,7 +47,8 @@ static bool sample(int i, int64_t batch, kin_sample *s)
     kin_case_in(s, 2, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, 1.7);
     if (list[i].groups) {
         kin_case_in(s, 3, kin_fixed(KIN_I32, 1, n), KIN_FILL_GROUPS, 0.0);
-        kin_case_in(s, 4, kin_fixed(KIN_I32, 1, m), KIN_FILL_GROUPS, 0.0);
+        kin_case_in(s, 4, kin_fixed(KIN_I32, 1, m), KIN_FILL_GROUPS,
+                    n > m ? 3.0 : 0.0); /* -1 from row 3 on */
     }
     return true;
 }

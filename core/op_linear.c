@@ -60,6 +60,8 @@ static bool sample(int i, int64_t batch, kin_sample *s)
         {"relu no bias", 3, 8, 19, false, {KIN_ACT_relu, 0}},
         {"one", 1, 1, 1, true, {KIN_ACT_none, 0}},
         {"many rows", 90, 17, 33, true, {KIN_ACT_gelu, 0}},
+        {"many rows w_kn", 70, 40, 24, true, {KIN_ACT_none, 1}},
+        {"tiles", 160, 96, 130, true, {KIN_ACT_quick_gelu, 0}},
     };
     if (i >= KIN_CASES(list)) return false;
     const int64_t k = list[i].k, n = list[i].n;

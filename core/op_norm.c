@@ -79,7 +79,8 @@ typedef struct norm_case {
 
 static const norm_case cases[] = {{"plain", 3, 16, false, true},     {"residual", 3, 19, true, true},
                                   {"no beta", 2, 7, false, false},   {"residual no beta", 5, 33, true, false},
-                                  {"many rows", 70, 24, true, true}, {"narrow", 2, 3, false, true}};
+                                  {"many rows", 70, 24, true, true}, {"narrow", 2, 3, false, true},
+                                  {"wide", 2, 530, true, true}};
 
 static bool norm_sample(int i, int64_t batch, kin_sample *s, bool has_beta)
 {

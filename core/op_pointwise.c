@@ -46,10 +46,12 @@ static kin_status add_shape(kin_ctx *cx, const kin_shape *in, const void *attr, 
 
 static bool add_sample(int i, int64_t batch, kin_sample *s)
 {
-    if (i >= 1) return false;
-    kin_case(s, "plain", NULL, 0, true);
+    static const char *const label[] = {"plain", "large"};
+    static const int64_t width[] = {21, 5003};
+    if (i >= KIN_CASES(label)) return false;
+    kin_case(s, label[i], NULL, 0, true);
     for (int k = 0; k < 2; k++)
-        kin_case_in(s, k, kin_fixed(KIN_F32, 2, batch, (int64_t)21), KIN_FILL_NORMAL, 1.0);
+        kin_case_in(s, k, kin_fixed(KIN_F32, 2, batch, width[i]), KIN_FILL_NORMAL, 1.0);
     return true;
 }
 

@@ -13,7 +13,8 @@ static kin_status concat_shape(kin_ctx *cx, const kin_shape *in, const void *att
 {
     const kin_axis_attr *a = attr;
     const kin_shape *x = &in[0], *y = &in[1];
-    if (!kin_real_of(x, 1) || y->rank != x->rank || y->dtype != x->dtype || (a->axis != 0 && a->axis != x->rank - 1))
+    if (!kin_real_of(x, 1) || y->rank != x->rank || y->dtype != x->dtype ||
+        (a->axis != 0 && a->axis != x->rank - 1))
         return kin_misfit(cx, "a", x, "b", y, "equal ranks, joined along the first or the last axis");
     for (int i = 0; i < x->rank; i++)
         if (i != a->axis && x->dim[i] != y->dim[i])
@@ -102,11 +103,11 @@ static int64_t take_scratch(const kin_call *c, bool backward)
 
 static bool take_sample(int i, int64_t batch, kin_sample *s)
 {
-    static const char *const label[] = {"repeats", "out of range"};
+    static const char *const label[] = {"repeats", "out of range", "negative"};
     if (i >= KIN_CASES(label)) return false;
     kin_case(s, label[i], NULL, 0, false);
     kin_case_in(s, 0, kin_fixed(KIN_F32, 2, (int64_t)5, (int64_t)9), KIN_FILL_NORMAL, 1.0);
-    kin_case_in(s, 1, kin_fixed(KIN_I32, 1, 3 * batch), KIN_FILL_IDS, i == 0 ? 5.0 : 8.0);
+    kin_case_in(s, 1, kin_fixed(KIN_I32, 1, 3 * batch), KIN_FILL_IDS, i == 0 ? 5.0 : i == 1 ? 8.0 : -5.0);
     return true;
 }
 
