@@ -3,6 +3,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,6 @@ static void fill_unit(kin_tensor *t, uint64_t stream)
     }
 }
 
-/* arg of IDS: in [0, arg); negative: in [-2, |arg|), to have some that count for nothing. */
 static int32_t id_of(uint64_t stream, int64_t k, double arg)
 {
     uint32_t w[4];
@@ -104,7 +104,7 @@ static void fill(kin_tensor *t, kin_fill how, double arg, uint64_t stream)
         switch (how) {
         case KIN_FILL_IDS: ints[k] = id_of(stream, k, arg); break;
         case KIN_FILL_U8: ((uint8_t *)t->ptr)[k] = (uint8_t)id_of(stream, k, 256.0); break;
-        case KIN_FILL_GROUPS: ints[k] = (int32_t)(k / 2); break;
+        case KIN_FILL_GROUPS: ints[k] = arg != 0.0 && (double)k >= arg ? -1 : (int32_t)(k / 2); break;
         case KIN_FILL_CONST:
             if (t->dtype == KIN_I32)
                 ints[k] = (int32_t)arg;
@@ -139,24 +139,19 @@ static kin_call call_of(op_case *c)
                       .sample0 = c->s.sample0};
 }
 
-bool op_case_open(op_case *c, kin_backend *b, kin_op op, int sample, int64_t batch)
+void op_case_make(op_case *c, kin_backend *b, kin_op op, const kin_sample *s)
 {
-    memset(c, 0, sizeof *c);
-    c->b = b;
-    c->op = op;
-    c->row = kin_op_get(op);
-    if (!c->row->def->sample(sample, batch, &c->s)) return false;
+    *c = (op_case){.b = b, .op = op, .row = kin_op_get(op), .sample = -1, .s = *s};
     for (int i = 0; i < KIN_MAX_OUT; i++) c->out_shape[i] = KIN_ABSENT;
     kin_ctx cx = {0};
     if (c->row->def->shape(&cx, c->s.in, c->s.attr.bytes, c->out_shape) != KIN_OK)
         fail_msg("%s '%s': %s", c->row->def->name, c->s.label, cx.message);
     for (int i = 0; i < KIN_MAX_IN; i++) {
         c->in[i] = make(b, &c->s.in[i], false);
+        if (c->in[i].ptr) memset(c->in[i].ptr, 0, (size_t)bytes_of(&c->in[i]));
         const bool real =
             c->s.in[i].rank >= 0 && kin_dtype_is_real(c->s.in[i].dtype) && (c->row->diff & IN(i));
         c->din[i] = make(b, real ? &c->s.in[i] : &KIN_ABSENT, true);
-        if (c->in[i].ptr)
-            fill(&c->in[i], c->s.fill[i], c->s.arg[i], (uint64_t)(1000 * (int)op + 10 * sample + i));
     }
     for (int i = 0; i < KIN_MAX_OUT; i++) {
         c->out[i] = make(b, &c->out_shape[i], false);
@@ -170,7 +165,100 @@ bool op_case_open(op_case *c, kin_backend *b, kin_op op, int sample, int64_t bat
         c->scratch_bytes = kin_max64(c->scratch_bytes, c->row->def->scratch(&call, backward));
     }
     c->scratch = guarded(c->scratch_bytes);
+}
+
+bool op_case_open(op_case *c, kin_backend *b, kin_op op, int sample, int64_t batch)
+{
+    kin_sample s;
+    if (!kin_op_get(op)->def->sample(sample, batch, &s)) return false;
+    op_case_make(c, b, op, &s);
+    c->sample = sample;
+    c->batch = batch;
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        if (c->in[i].ptr)
+            fill(&c->in[i], c->s.fill[i], c->s.arg[i], (uint64_t)(1000 * (int)op + 10 * sample + i));
     return true;
+}
+
+int64_t op_case_batch(kin_op op, int sample)
+{
+    kin_sample s;
+    if (!kin_op_get(op)->def->sample(sample, 1, &s)) return 2;
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        if (s.in[i].rank >= 0 && s.fill[i] == KIN_FILL_OFFSETS) return 4;
+    return 2;
+}
+
+/* Leading size of that tensor in a batch of so many samples. */
+static int64_t leading(const op_case *c, bool out, int i, int64_t batch)
+{
+    kin_sample s;
+    kin_shape shape[KIN_MAX_OUT] = {{0}};
+    kin_ctx cx = {0};
+    c->row->def->sample(c->sample, batch, &s);
+    if (out) c->row->def->shape(&cx, s.in, s.attr.bytes, shape);
+    const kin_shape *t = out ? &shape[i] : &s.in[i];
+    return t->rank > 0 ? t->dim[0] : 1;
+}
+
+bool op_case_rows(const op_case *c, bool out, int i, int64_t sample, int64_t *from, int64_t *to)
+{
+    enum { TRIED = 9 };
+    const int64_t unit = leading(c, out, i, 1);
+    bool shared = true, even = true;
+    for (int64_t b = 1; b < TRIED; b++) {
+        shared = shared && leading(c, out, i, b) == unit;
+        even = even && leading(c, out, i, b) == unit * b;
+    }
+    *from = shared ? 0 : unit * sample;
+    *to = *from + unit;
+    if (shared || even) return !shared;
+    for (int k = 0; k < KIN_MAX_IN; k++) { /* ragged: by the offsets that give its sizes */
+        if (c->s.in[k].rank < 0 || c->s.fill[k] != KIN_FILL_OFFSETS) continue;
+        const int64_t longest = (int64_t)c->s.arg[k];
+        bool fits = true;
+        for (int64_t b = 1; b < TRIED; b++)
+            fits = fits && leading(c, out, i, b) == kin_sample_total(b, longest);
+        *from = kin_sample_total(sample, longest);
+        *to = kin_sample_total(sample + 1, longest);
+        if (fits) return true;
+    }
+    fail_msg("%s '%s': the rows of %s[%d] follow no sequences", c->row->def->name, c->s.label,
+             out ? "out" : "in", i);
+    return false;
+}
+
+static void copy_rows(const kin_tensor *to, const kin_tensor *from, int64_t row)
+{
+    const int64_t bytes = kin_count(from) ? bytes_of(from) / from->dim[0] : 0;
+    if (kin_count(to)) memcpy(to->ptr, (const char *)from->ptr + row * bytes, (size_t)bytes_of(to));
+}
+
+void op_case_alone(op_case *one, const op_case *many, int64_t sample)
+{
+    kin_sample s = many->s;
+    int64_t from[KIN_MAX_IN] = {0}, to;
+    s.sample0 += sample;
+    for (int i = 0; i < KIN_MAX_IN; i++) {
+        if (s.in[i].rank < 1) continue;
+        if (s.fill[i] == KIN_FILL_OFFSETS)
+            s.in[i].dim[0] = 2;
+        else if (op_case_rows(many, false, i, sample, &from[i], &to))
+            s.in[i].dim[0] = to - from[i];
+    }
+    op_case_make(one, many->b, many->op, &s);
+    for (int i = 0; i < KIN_MAX_IN; i++) {
+        if (s.in[i].rank < 0) continue;
+        if (s.fill[i] == KIN_FILL_OFFSETS)
+            ((int32_t *)one->in[i].ptr)[1] = (int32_t)kin_sample_length(sample, (int64_t)s.arg[i]);
+        else
+            copy_rows(&one->in[i], &many->in[i], from[i]);
+    }
+    for (int o = 0; o < KIN_MAX_OUT; o++) {
+        int64_t first;
+        if (one->dout[o].ptr && op_case_rows(many, true, o, sample, &first, &to))
+            copy_rows(&one->dout[o], &many->dout[o], first);
+    }
 }
 
 void op_case_close(op_case *c)
@@ -203,11 +291,16 @@ uint32_t op_case_carries(const op_case *c)
     return bits;
 }
 
-static uint64_t inputs_hash(const op_case *c)
+/* Of everything that a call must leave as it is. */
+static uint64_t hash_of(const op_case *c, bool backward)
 {
     uint64_t h = KIN_FNV;
     for (int i = 0; i < KIN_MAX_IN; i++)
         if (c->in[i].ptr) h = kin_fnv(h, c->in[i].ptr, (size_t)bytes_of(&c->in[i]));
+    for (int i = 0; i < KIN_MAX_OUT; i++) {
+        if (backward && c->out[i].ptr) h = kin_fnv(h, c->out[i].ptr, (size_t)bytes_of(&c->out[i]));
+        if (c->dout[i].ptr) h = kin_fnv(h, c->dout[i].ptr, (size_t)bytes_of(&c->dout[i]));
+    }
     return h;
 }
 
@@ -227,16 +320,51 @@ static void check_guards(const op_case *c, const char *when)
         fail_msg("%s '%s' on %s, %s: wrote around its scratch", name, label, c->b->name, when);
 }
 
-/* KIN_MUTANT=op: that op's first output is wrong by one part in a thousand in one element (T12). */
-static void mutate(const op_case *c, const kin_tensor *t)
+static struct {
+    kin_op op;
+    bool out;
+    int index;
+    kin_dtype real;
+} mutant = {.index = -1};
+
+void op_mutate(kin_op op, bool out, int index, kin_dtype real)
 {
-    const char *op = getenv("KIN_MUTANT");
-    if (!op || strcmp(op, c->row->def->name) != 0 || c->b->real == KIN_F64 || kin_count(t) < 1) return;
-    if (t->dtype != KIN_F32) return;
+    mutant.op = op;
+    mutant.out = out;
+    mutant.index = index;
+    mutant.real = real;
+}
+
+/* KIN_MUTANT=linear:din1 */
+static void mutant_from_environment(void)
+{
+    static bool done;
+    const char *text = getenv("KIN_MUTANT"), *colon = text ? strchr(text, ':') : NULL;
+    if (done || !colon) return;
+    done = true;
+    for (int op = 0; op < KIN_OP_COUNT; op++) {
+        const char *name = kin_op_get((kin_op)op)->def->name;
+        if (strlen(name) == (size_t)(colon - text) && strncmp(name, text, strlen(name)) == 0)
+            op_mutate((kin_op)op, colon[1] == 'o', atoi(colon + 4), KIN_F32);
+    }
+}
+
+static void mutate(const op_case *c, bool out, const kin_tensor *t, int index)
+{
+    mutant_from_environment();
+    if (mutant.index != index || mutant.op != c->op || mutant.out != out || mutant.real != c->b->real) return;
+    if (kin_count(t) < 1) return;
     int64_t most = 0;
     for (int64_t k = 0; k < kin_count(t); k++)
-        if (fabs(op_value(t, k)) > fabs(op_value(t, most))) most = k;
-    op_set(t, most, op_value(t, most) * 1.001);
+        if (isfinite(op_value(t, k)) && fabs(op_value(t, k)) > fabs(op_value(t, most))) most = k;
+    const double v = op_value(t, most);
+    uint16_t *half = t->ptr;
+    if (t->dtype == KIN_I32)
+        ((int32_t *)t->ptr)[most]++;
+    else if (t->dtype == KIN_BF16 || t->dtype == KIN_F16)
+        half[most]++; /* the next one */
+    else
+        op_set(t, most, v == 0.0 || !isfinite(v) ? 1e-3 : v * 1.001);
 }
 
 void op_case_forward(op_case *c)
@@ -244,14 +372,15 @@ void op_case_forward(op_case *c)
     for (int i = 0; i < KIN_MAX_OUT; i++)
         if (c->out[i].ptr) memset(c->out[i].ptr, 0xff, (size_t)bytes_of(&c->out[i]));
     memset(c->scratch, 0xff, (size_t)c->scratch_bytes);
-    const uint64_t before = inputs_hash(c);
+    const uint64_t before = hash_of(c, false);
     kin_call call = call_of(c);
     call.din = NULL;
     call.dout = NULL;
     c->b->ops[c->op].fwd(&call);
-    mutate(c, &c->out[0]);
+    for (int i = 0; i < KIN_MAX_OUT; i++)
+        if (c->out[i].ptr) mutate(c, true, &c->out[i], i);
     check_guards(c, "forward");
-    if (inputs_hash(c) != before)
+    if (hash_of(c, false) != before)
         fail_msg("%s '%s' on %s: forward changed an input", c->row->def->name, c->s.label, c->b->name);
 }
 
@@ -279,7 +408,7 @@ void op_case_backward(op_case *c, uint32_t wanted, uint32_t acc, uint32_t given)
         if (!(given & OUT(i))) dout[i].ptr = NULL;
     }
     memset(c->scratch, 0xff, (size_t)c->scratch_bytes);
-    const uint64_t before = inputs_hash(c);
+    const uint64_t before = hash_of(c, true);
     kin_call call = call_of(c);
     call.in = in;
     call.out = out;
@@ -288,28 +417,97 @@ void op_case_backward(op_case *c, uint32_t wanted, uint32_t acc, uint32_t given)
     call.acc = acc;
     c->b->ops[c->op].bwd(&call);
     for (int i = 0; i < KIN_MAX_IN; i++)
-        if (din[i].ptr) mutate(c, &c->din[i]);
+        if (din[i].ptr) mutate(c, false, &c->din[i], i);
     check_guards(c, "backward");
-    if (inputs_hash(c) != before)
-        fail_msg("%s '%s' on %s: backward changed an input", def->name, c->s.label, c->b->name);
+    if (hash_of(c, true) != before)
+        fail_msg("%s '%s' on %s: backward changed an input, an output or a cotangent", def->name, c->s.label,
+                 c->b->name);
 }
 
-double op_error(const kin_tensor *a, const kin_tensor *b, int64_t n)
+void op_case_both(op_case *c, uint32_t given)
 {
-    double most = 0.0, error = 0.0;
-    if (n < 0) n = kin_count(b);
-    for (int64_t k = 0; k < n; k++) {
-        const double x = op_value(a, k), y = op_value(b, k);
-        if (x == y) continue; /* equal infinities too */
-        if (!isfinite(x) || !isfinite(y)) return 1.0;
-        error = fmax(error, fabs(x - y));
-    }
+    op_case_forward(c);
+    op_case_poison_din(c);
+    op_case_backward(c, op_case_diff(c), 0, given);
+}
+
+void op_copy(const kin_tensor *to, const kin_tensor *from)
+{
+    assert_int_equal(kin_count(to), kin_count(from));
+    for (int64_t k = 0; k < kin_count(to); k++)
+        if (to->dtype == KIN_I32)
+            ((int32_t *)to->ptr)[k] = ((const int32_t *)from->ptr)[k];
+        else
+            op_set(to, k, op_value(from, k));
+}
+
+static char trouble[512];
+static double worst_seen;
+
+const char *op_trouble(void)
+{
+    return trouble;
+}
+
+double op_worst(void)
+{
+    const double w = worst_seen;
+    worst_seen = 0.0;
+    return w;
+}
+
+void op_require(bool ok)
+{
+    if (!ok) fail_msg("%s", trouble);
+}
+
+bool op_disagree(const op_case *c, const char *format, ...)
+{
+    char text[320];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    snprintf(trouble, sizeof trouble, "%s '%s' on %s: %s", c->row->def->name, c->s.label, c->b->name, text);
+    return false;
+}
+
+bool op_agree(const op_case *c, bool out, int i, const kin_tensor *got, const kin_tensor *want, double tol)
+{
+    const int64_t n = kin_count(want);
+    double square = 0.0, worst = -1.0;
+    int64_t at = 0, finite = 0;
     for (int64_t k = 0; k < n; k++)
-        if (isfinite(op_value(b, k))) most = fmax(most, fabs(op_value(b, k)));
-    return error == 0.0 ? 0.0 : error / fmax(most, 1e-6);
+        if (isfinite(op_value(want, k))) {
+            square += op_value(want, k) * op_value(want, k);
+            finite++;
+        }
+    const double rms = finite ? sqrt(square / (double)finite) : 0.0;
+    for (int64_t k = 0; k < n; k++) {
+        const double x = op_value(got, k), y = op_value(want, k);
+        /* 1e-3: cotangents are of size 1; what is far below it may be a zero that rounding made */
+        double e = x == y ? 0.0 : fabs(x - y) / (fabs(y) + rms + 1e-3);
+        if (!isfinite(e) || (want->dtype == KIN_I32 && x != y)) e = HUGE_VAL;
+        if (e > worst) {
+            worst = e;
+            at = k;
+        }
+    }
+    if (worst > worst_seen) worst_seen = worst;
+    if (worst <= tol) return true;
+    return op_disagree(c, "%s[%d][%lld] is %.9g, not %.9g (off by %.3g, allowed %.3g)", out ? "out" : "d in",
+                       i, (long long)at, op_value(got, at), op_value(want, at), worst, tol);
 }
 
-bool op_same_bits(const kin_tensor *a, const kin_tensor *b)
+bool op_same(const op_case *c, bool out, int i, const kin_tensor *got, const kin_tensor *want,
+             const char *when)
 {
-    return memcmp(a->ptr, b->ptr, (size_t)bytes_of(a)) == 0;
+    for (int64_t k = 0; k < kin_count(want); k++) {
+        const size_t size = kin_dtype_size(want->dtype);
+        if (memcmp((const char *)got->ptr + (size_t)k * size, (const char *)want->ptr + (size_t)k * size,
+                   size))
+            return op_disagree(c, "%s[%d][%lld] is %.9g, but %.9g %s", out ? "out" : "d in", i, (long long)k,
+                               op_value(got, k), op_value(want, k), when);
+    }
+    return true;
 }

@@ -1,6 +1,8 @@
-/* Generated from the op table: every op, every sample, tests T1 to T10 of docs/DESIGN.md; T11 against golden
- * values made by an independent f64 implementation (tests/golden/table_golden.py); T12: the tests themselves
- * are tested. test_table --dump FILE    writes the inputs of all cases, for the golden script */
+/* Generated from the op table: every op, every sample, tests T1 to T11 of docs/DESIGN.md (T5, fused against
+ * composed, is in test_fused.c; T9, guards, happens in every call), and T12: that they can fail.
+ *   test_table NAME          only tests that match, e.g. 't3_cpu: linear'
+ *   test_table --worst       and the largest disagreement of each
+ *   test_table --dump FILE   writes the inputs of all cases, for tests/golden/table_golden.py */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,13 +15,13 @@
 #include "tests/golden.h"
 #include "tests/op_case.h"
 
-/* Relative to the largest element of the f64 reference's tensor. f32 has 6e-8; the longest sums here have 700
- * terms and exponentials of up to 8. */
+/* Of op_agree. f32 has 6e-8; the longest sums here have 700 terms and exponentials of up to 8. */
 static const double tolerance = 1e-5;
 
-enum { MAX_BACKENDS = 4 };
-static kin_backend *ref64, *ref32, *cpu[MAX_BACKENDS];
-static int cpus;
+enum { ISAS = 3, THREADS = 3 };
+static kin_backend *ref64, *ref32, *cpu[ISAS][THREADS];
+static int isas;
+static bool tell_worst;
 
 static int setup(void **state)
 {
@@ -27,16 +29,17 @@ static int setup(void **state)
     kin_ctx cx = {0};
     ref64 = kin_backend_ref(&cx, KIN_F64);
     ref32 = kin_backend_ref(&cx, KIN_F32);
-    static const char *const isa[] = {"plain", "avx2", "avx512"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const isa[ISAS] = {"plain", "avx2", "avx512"};
+    for (int i = 0; i < ISAS; i++) {
         kin_clear(&cx);
-        kin_backend *b = kin_backend_cpu(&cx, 2, isa[i]);
-        if (b)
-            cpu[cpus++] = b;
+        int n = 0;
+        while (n < THREADS && (cpu[isas][n] = kin_backend_cpu(&cx, n + 1, isa[i]))) n++;
+        if (n == THREADS)
+            isas++;
         else
             print_message("skipped: kernels for %s (%s)\n", isa[i], cx.message);
     }
-    return ref64 && ref32 && cpus ? 0 : 1;
+    return ref64 && ref32 && isas ? 0 : 1;
 }
 
 static int teardown(void **state)
@@ -44,55 +47,81 @@ static int teardown(void **state)
     (void)state;
     kin_backend_close(ref64);
     kin_backend_close(ref32);
-    for (int i = 0; i < cpus; i++) kin_backend_close(cpu[i]);
+    for (int i = 0; i < isas; i++)
+        for (int n = 0; n < THREADS; n++) kin_backend_close(cpu[i][n]);
     return 0;
 }
 
-/* ---- T1: gradients against central differences in f64 ---------------------------------------------------
- */
-
-static double objective(op_case *c, uint32_t carries)
+/* The reference in f32, then the instruction sets with two threads; NULL past the last. */
+static kin_backend *backend(int i)
 {
-    op_case_forward(c);
-    double sum = 0.0;
-    for (int o = 0; o < KIN_MAX_OUT; o++)
-        for (int64_t k = 0; (carries & OUT(o)) && k < kin_count(&c->out[o]); k++)
-            sum += op_value(&c->out[o], k) * op_value(&c->dout[o], k);
-    return sum;
+    return i == 0 ? ref32 : i <= isas ? cpu[i - 1][1] : NULL;
 }
 
-/* Fourth order: error h^4, so that h = 1e-3 leaves about 1e-12 of either kind. */
-static double difference(op_case *c, int i, int64_t k, uint32_t carries)
+/* ---- T1: gradients against central differences in f64 -------------------------------------------- */
+
+/* Directional derivative along u of the sum of outputs times cotangents. Fourth order, and outputs are
+ * subtracted before they are summed: h = 2e-5 leaves about 1e-11, and steps over few kinks. */
+static double difference(op_case *c, int i, const double *u)
 {
     static const double step[4] = {-2.0, -1.0, 1.0, 2.0}, weight[4] = {1.0, -8.0, 8.0, -1.0};
-    const double x = op_value(&c->in[i], k), h = 2e-4;
-    double sum = 0.0;
+    const double h = 2e-5;
+    const uint32_t carries = op_case_carries(c);
+    const int64_t n = kin_count(&c->in[i]);
+    double *x = test_malloc((size_t)n * sizeof *x), sum = 0.0, *change[KIN_MAX_OUT] = {NULL};
+    for (int64_t k = 0; k < n; k++) x[k] = op_value(&c->in[i], k);
     for (int s = 0; s < 4; s++) {
-        op_set(&c->in[i], k, x + step[s] * h);
-        sum += weight[s] * objective(c, carries);
+        for (int64_t k = 0; k < n; k++) op_set(&c->in[i], k, x[k] + step[s] * h * u[k]);
+        op_case_forward(c);
+        for (int o = 0; o < KIN_MAX_OUT; o++) {
+            if (!(carries & OUT(o))) continue;
+            if (!change[o]) change[o] = test_calloc((size_t)kin_count(&c->out[o]), sizeof *x);
+            for (int64_t k = 0; k < kin_count(&c->out[o]); k++)
+                change[o][k] += weight[s] * op_value(&c->out[o], k);
+        }
     }
-    op_set(&c->in[i], k, x);
+    for (int64_t k = 0; k < n; k++) op_set(&c->in[i], k, x[k]);
+    for (int o = 0; o < KIN_MAX_OUT; o++) {
+        for (int64_t k = 0; change[o] && k < kin_count(&c->out[o]); k++)
+            sum += change[o][k] * op_value(&c->dout[o], k);
+        if (change[o]) test_free(change[o]);
+    }
+    test_free(x);
     return sum / (12.0 * h);
 }
 
-static void gradcheck(op_case *c, int most_elements)
+/* Some elements one by one, the largest gradient among them; then all at once, each moved up or down. */
+static bool check_input(op_case *c, int i, int64_t elements)
 {
-    const uint32_t diff = op_case_diff(c), carries = op_case_carries(c);
-    op_case_forward(c);
-    op_case_poison_din(c);
-    op_case_backward(c, diff, 0, carries);
-    for (int i = 0; i < KIN_MAX_IN; i++) {
-        if (!(diff & IN(i))) continue;
-        const int64_t n = kin_count(&c->in[i]), stride = kin_max64(1, n / most_elements);
-        double largest = 1e-3;
-        for (int64_t k = 0; k < n; k++) largest = fmax(largest, fabs(op_value(&c->din[i], k)));
-        for (int64_t k = 0; k < n; k += stride) {
-            const double d = difference(c, i, k, carries), g = op_value(&c->din[i], k);
-            if (!(fabs(d - g) < 1e-6 * largest))
-                fail_msg("%s '%s': d in[%d][%lld] is %.12g by differences, %.12g by backward",
-                         c->row->def->name, c->s.label, i, (long long)k, d, g);
-        }
+    const int64_t n = kin_count(&c->in[i]), stride = kin_max64(1, n / elements);
+    double *u = test_calloc((size_t)n + 1, sizeof *u), square = 0.0, along = 0.0;
+    int64_t most = 0;
+    bool ok = true;
+    for (int64_t k = 0; k < n; k++) {
+        const double g = op_value(&c->din[i], k);
+        square += g * g;
+        if (fabs(g) > fabs(op_value(&c->din[i], most))) most = k;
     }
+    const double scale = n ? 1e-3 + sqrt(square / (double)n) : 0.0;
+    for (int64_t step = -1; ok && step * stride < n && n > 0; step++) {
+        const int64_t k = step < 0 ? most : step * stride;
+        u[k] = 1.0;
+        const double d = difference(c, i, u), g = op_value(&c->din[i], k);
+        u[k] = 0.0;
+        if (!(fabs(d - g) < 1e-6 * (fabs(g) + scale)))
+            ok = op_disagree(c, "d in[%d][%lld] is %.12g by backward, %.12g by differences", i, (long long)k,
+                             g, d);
+    }
+    for (int64_t k = 0; k < n; k++) {
+        u[k] = op_normal(77, k) < 0.0 ? -1.0 : 1.0;
+        along += u[k] * op_value(&c->din[i], k);
+    }
+    const double d = ok && n ? difference(c, i, u) : along;
+    if (!(fabs(d - along) <= 1e-6 * (fabs(along) + sqrt(square) + 1e-3)))
+        ok = op_disagree(c, "d in[%d] along a direction is %.12g by backward, %.12g by differences", i, along,
+                         d);
+    test_free(u);
+    return ok;
 }
 
 /* The cast to fewer bits is a staircase; its gradient is that of the identity by definition. */
@@ -101,254 +130,263 @@ static bool staircase(const op_case *c)
     return c->op == KIN_OP_cast && c->out[0].dtype != KIN_F64;
 }
 
-static void t1_gradcheck(kin_op op)
+static bool gradients(kin_op op)
 {
     op_case c;
-    for (int s = 0; op_case_open(&c, ref64, op, s, 2); s++) {
-        if (!staircase(&c)) gradcheck(&c, kin_count(&c.in[0]) > 2000 ? 6 : 40);
+    bool ok = true;
+    for (int s = 0; ok && op_case_open(&c, ref64, op, s, op_case_batch(op, s)); s++) {
+        op_case_both(&c, op_case_carries(&c));
+        for (int i = 0; i < KIN_MAX_IN; i++)
+            if (c.din[i].ptr && !staircase(&c))
+                ok = ok && check_input(&c, i, kin_count(&c.in[0]) > 1500 ? 2 : 40);
         op_case_close(&c);
     }
+    return ok;
 }
 
-/* ---- T2, T3: f32 reference and every CPU instruction set against the f64 reference
- * ------------------------- */
-
-static void compare(op_case *a, op_case *b, const char *what)
+static kin_op op_of(void **state)
 {
-    for (int o = 0; o < KIN_MAX_OUT; o++) {
-        if (!a->out[o].ptr) continue;
-        const double e = op_error(&a->out[o], &b->out[o], -1);
-        if (!(e < (a->out[o].dtype == KIN_I32 ? 1e-12 : tolerance)))
-            fail_msg("%s '%s' on %s: %s out[%d] is off by %.3g", a->row->def->name, a->s.label, a->b->name,
-                     what, o, e);
-    }
-    for (int i = 0; i < KIN_MAX_IN; i++) {
-        if (!a->din[i].ptr) continue;
-        const double e = op_error(&a->din[i], &b->din[i], -1);
-        if (!(e < tolerance))
-            fail_msg("%s '%s' on %s: %s din[%d] is off by %.3g", a->row->def->name, a->s.label, a->b->name,
-                     what, i, e);
-    }
+    return (kin_op)(intptr_t)*state;
 }
 
-static void both(op_case *c, uint32_t given)
+static void t1_gradients(void **state)
 {
-    op_case_forward(c);
-    op_case_poison_din(c);
-    op_case_backward(c, op_case_diff(c), 0, given);
+    op_require(gradients(op_of(state)));
 }
 
-static void parity(kin_op op, kin_backend *b)
+/* ---- T2, T3: the f32 reference and every instruction set against the f64 reference ----------------- */
+
+static bool compare(const op_case *got, const op_case *want, double tol)
+{
+    bool ok = true;
+    for (int o = 0; o < KIN_MAX_OUT; o++)
+        if (got->out[o].ptr) ok = ok && op_agree(got, true, o, &got->out[o], &want->out[o], tol);
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        if (got->din[i].ptr) ok = ok && op_agree(got, false, i, &got->din[i], &want->din[i], tol);
+    return ok;
+}
+
+static bool parity(kin_op op, kin_backend *b)
 {
     op_case c, truth;
-    for (int s = 0; op_case_open(&c, b, op, s, 3); s++) {
-        assert_true(op_case_open(&truth, ref64, op, s, 3));
-        both(&c, op_case_carries(&c));
-        both(&truth, op_case_carries(&c));
-        compare(&c, &truth, "with all cotangents,");
-        for (int o = 0; o < KIN_MAX_OUT; o++) { /* an output without a cotangent counts as zeros */
-            const uint32_t given = op_case_carries(&c) & OUT(o);
-            if (!given || given == op_case_carries(&c)) continue;
-            both(&c, given);
-            both(&truth, given);
-            compare(&c, &truth, "with one cotangent,");
+    bool ok = true;
+    for (int s = 0; ok && op_case_open(&c, b, op, s, op_case_batch(op, s)); s++) {
+        const uint32_t all = op_case_carries(&c);
+        assert_true(op_case_open(&truth, ref64, op, s, op_case_batch(op, s)));
+        for (uint32_t given = all; ok && given; given = (given - 1) & all) { /* none counts as zeros */
+            op_case_both(&c, given);
+            op_case_both(&truth, given);
+            ok = compare(&c, &truth, tolerance);
         }
         op_case_close(&c);
         op_case_close(&truth);
     }
+    if (tell_worst) print_message("%.1e  %s on %s\n", op_worst(), kin_op_get(op)->def->name, b->name);
+    return ok;
 }
 
-static void t2_ref32(kin_op op)
+static void t2_ref32(void **state)
 {
-    parity(op, ref32);
+    op_require(parity(op_of(state), ref32));
 }
 
-static void t3_cpu(kin_op op)
+static void t3_cpu(void **state)
 {
-    for (int i = 0; i < cpus; i++) parity(op, cpu[i]);
+    for (int i = 0; i < isas; i++) op_require(parity(op_of(state), cpu[i][1]));
 }
 
-/* ---- T6, T7: '+=' and every subset of gradients
- * -------------------------------------------------------------- */
+/* ---- T6, T7: '+=', and every subset of gradients ---------------------------------------------------- */
 
-static void accumulate(op_case *c)
+static bool accumulates(op_case *c)
 {
-    const uint32_t diff = op_case_diff(c), carries = op_case_carries(c);
-    op_case twin;
-    memcpy(&twin, c, sizeof twin);
-    both(c, carries);
-    double *plain[KIN_MAX_IN] = {0};
-    for (int i = 0; i < KIN_MAX_IN; i++) {
-        const int64_t n = c->din[i].ptr ? kin_count(&c->din[i]) : 0;
-        plain[i] = calloc((size_t)n + 1, sizeof(double));
-        for (int64_t k = 0; k < n; k++) {
-            plain[i][k] = op_value(&c->din[i], k);
+    bool ok = true;
+    op_case sum;
+    op_case_make(&sum, ref64, c->op, &c->s); /* holds = plus what was there */
+    op_case_both(c, op_case_carries(c));
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        for (int64_t k = 0; c->din[i].ptr && k < kin_count(&c->din[i]); k++) {
+            op_set(&sum.din[i], k, op_value(&c->din[i], k) + op_normal(99, k));
             op_set(&c->din[i], k, op_normal(99, k));
         }
-    }
-    op_case_backward(c, diff, diff, carries);
-    for (int i = 0; i < KIN_MAX_IN; i++) {
-        double largest = 1.0;
-        for (int64_t k = 0; (diff & IN(i)) && k < kin_count(&c->din[i]); k++)
-            largest = fmax(largest, fabs(plain[i][k]));
-        for (int64_t k = 0; (diff & IN(i)) && k < kin_count(&c->din[i]); k++)
-            if (!(fabs(op_value(&c->din[i], k) - (plain[i][k] + op_normal(99, k))) < 2e-6 * largest))
-                fail_msg("%s '%s' on %s: din[%d] += is not = plus what was there", c->row->def->name,
-                         c->s.label, c->b->name, i);
-        free(plain[i]);
-    }
+    op_case_backward(c, op_case_diff(c), op_case_diff(c), op_case_carries(c));
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        if (c->din[i].ptr) ok = ok && op_agree(c, false, i, &c->din[i], &sum.din[i], 2e-6);
+    op_case_close(&sum);
+    return ok;
 }
 
-static void subsets(op_case *c, op_case *other)
-{
-    const uint32_t diff = op_case_diff(c), carries = op_case_carries(c);
-    both(c, carries);
-    op_case_forward(other);
-    for (uint32_t wanted = 1; wanted < 1u << KIN_MAX_IN; wanted++) {
-        if ((wanted & diff) != wanted) continue;
-        op_case_poison_din(other);
-        op_case_backward(other, wanted, 0, carries);
-        for (int i = 0; i < KIN_MAX_IN; i++)
-            if ((wanted & IN(i)) && !op_same_bits(&c->din[i], &other->din[i]))
-                fail_msg("%s '%s' on %s: din[%d] alone has other bits than with all", c->row->def->name,
-                         c->s.label, c->b->name, i);
-    }
-}
-
-static void t6_t7(kin_op op)
-{
-    for (int i = -1; i < cpus; i++) {
-        kin_backend *b = i < 0 ? ref32 : cpu[i];
-        op_case c, other;
-        for (int s = 0; op_case_open(&c, b, op, s, 2); s++) {
-            accumulate(&c);
-            assert_true(op_case_open(&other, b, op, s, 2));
-            subsets(&c, &other);
-            op_case_close(&c);
-            op_case_close(&other);
-        }
-    }
-}
-
-/* ---- T8: a sample alone and in a batch
- * ------------------------------------------------------------------------ */
-
-static void prefix(const op_case *one, const op_case *many, const kin_tensor *a, const kin_tensor *b,
-                   const char *what)
-{
-    if (!a->ptr || kin_count(a) == kin_count(b)) return; /* a weight: it sees the whole batch */
-    const double e = op_error(b, a, kin_count(a));
-    if (!(e < 1e-6))
-        fail_msg("%s '%s' on %s: %s of a sample differs by %.3g in a batch of %d", one->row->def->name,
-                 one->s.label, many->b->name, what, e, 5);
-}
-
-static void t8_batch(kin_op op)
-{
-    for (int i = -1; i < cpus; i++) {
-        kin_backend *b = i < 0 ? ref32 : cpu[i];
-        op_case one, many;
-        for (int s = 0; op_case_open(&one, b, op, s, 1); s++) {
-            assert_true(op_case_open(&many, b, op, s, 5));
-            both(&one, op_case_carries(&one));
-            both(&many, op_case_carries(&many));
-            for (int k = 0; one.s.batched && k < KIN_MAX_OUT; k++)
-                prefix(&one, &many, &one.out[k], &many.out[k], "output");
-            for (int k = 0; one.s.batched && k < KIN_MAX_IN; k++)
-                prefix(&one, &many, &one.din[k], &many.din[k], "gradient");
-            op_case_close(&one);
-            op_case_close(&many);
-        }
-    }
-}
-
-/* ---- T10: the same bits twice, and at any thread count
- * -------------------------------------------------------- */
-
-static void t10_bits(kin_op op)
-{
-    static const char *const isa[] = {"plain", "avx2", "avx512"};
-    for (int n = 0; n < 3; n++) {
-        for (int threads = 1; threads <= 3; threads++) {
-            kin_ctx cx = {0};
-            kin_backend *b = kin_backend_cpu(&cx, threads, isa[n]),
-                        *two = b ? kin_backend_cpu(&cx, 2, isa[n]) : NULL;
-            op_case c, other;
-            for (int s = 0; b && two && op_case_open(&c, b, op, s, 4); s++) {
-                assert_true(op_case_open(&other, two, op, s, 4));
-                both(&c, op_case_carries(&c));
-                both(&other, op_case_carries(&c));
-                for (int k = 0; k < KIN_MAX_OUT; k++)
-                    if (c.out[k].ptr && !op_same_bits(&c.out[k], &other.out[k]))
-                        fail_msg("%s '%s' on %s: out[%d] differs at %d threads", c.row->def->name, c.s.label,
-                                 b->name, k, threads);
-                for (int k = 0; k < KIN_MAX_IN; k++)
-                    if (c.din[k].ptr && !op_same_bits(&c.din[k], &other.din[k]))
-                        fail_msg("%s '%s' on %s: din[%d] differs at %d threads", c.row->def->name, c.s.label,
-                                 b->name, k, threads);
-                op_case_close(&c);
-                op_case_close(&other);
-            }
-            kin_backend_close(b);
-            kin_backend_close(two);
-        }
-    }
-}
-
-/* ---- T11: golden values
- * ------------------------------------------------------------------------------------------ */
-
-static void t11_golden(kin_op op)
+static void t6_accumulate(void **state)
 {
     op_case c;
+    for (int i = 0; backend(i); i++)
+        for (int s = 0; op_case_open(&c, backend(i), op_of(state), s, 2); s++) {
+            op_require(accumulates(&c));
+            op_case_close(&c);
+        }
+}
+
+static bool subsets_agree(op_case *all, op_case *some)
+{
+    const uint32_t diff = op_case_diff(all);
+    bool ok = true;
+    op_case_both(all, op_case_carries(all));
+    op_case_forward(some);
+    for (uint32_t wanted = (diff - 1) & diff; ok && wanted; wanted = (wanted - 1) & diff) {
+        op_case_poison_din(some);
+        op_case_backward(some, wanted, 0, op_case_carries(all));
+        for (int i = 0; i < KIN_MAX_IN; i++)
+            if (wanted & IN(i))
+                ok = ok && op_same(some, false, i, &some->din[i], &all->din[i], "when others are wanted too");
+    }
+    return ok;
+}
+
+static void t7_subsets(void **state)
+{
+    op_case all, some;
+    for (int i = 0; backend(i); i++)
+        for (int s = 0; op_case_open(&all, backend(i), op_of(state), s, 2); s++) {
+            assert_true(op_case_open(&some, backend(i), op_of(state), s, 2));
+            op_require(subsets_agree(&all, &some));
+            op_case_close(&all);
+            op_case_close(&some);
+        }
+}
+
+/* ---- T8: a sample alone and in a batch --------------------------------------------------------------- */
+
+/* Rows from .. to - 1, as a tensor of their own. */
+static kin_tensor rows_of(const kin_tensor *t, int64_t from, int64_t to)
+{
+    kin_tensor part = *t;
+    const int64_t each = t->dim[0] ? kin_count(t) / t->dim[0] : 0;
+    part.ptr = (char *)t->ptr + from * each * (int64_t)kin_dtype_size(t->dtype);
+    part.dim[0] = to - from;
+    return part;
+}
+
+static bool alone_agrees(const op_case *one, const op_case *many, int64_t sample)
+{
+    bool ok = true;
+    int64_t from, to;
+    for (int o = 0; o < KIN_MAX_OUT; o++) {
+        if (!many->out[o].ptr || !op_case_rows(many, true, o, sample, &from, &to)) continue;
+        const kin_tensor part = rows_of(&many->out[o], from, to);
+        ok = ok && op_agree(one, true, o, &one->out[o], &part, 1e-6);
+    }
+    for (int i = 0; i < KIN_MAX_IN; i++) {
+        if (!many->din[i].ptr || !op_case_rows(many, false, i, sample, &from, &to)) continue;
+        const kin_tensor part = rows_of(&many->din[i], from, to);
+        ok = ok && op_agree(one, false, i, &one->din[i], &part, 1e-6);
+    }
+    return ok;
+}
+
+static void t8_batch(void **state)
+{
+    enum { BATCH = 5 };
+    op_case one, many;
+    for (int i = 0; backend(i); i++)
+        for (int s = 0; op_case_open(&many, backend(i), op_of(state), s, BATCH); s++) {
+            if (many.s.batched) op_case_both(&many, op_case_carries(&many));
+            for (int64_t b = 0; many.s.batched && b < BATCH; b++) {
+                op_case_alone(&one, &many, b);
+                op_case_both(&one, op_case_carries(&one));
+                op_require(alone_agrees(&one, &many, b));
+                op_case_close(&one);
+            }
+            op_case_close(&many);
+        }
+}
+
+/* ---- T10: the same bits twice, and at any thread count ------------------------------------------------ */
+
+static bool same_bits(const op_case *got, const op_case *want, const char *when)
+{
+    bool ok = true;
+    for (int o = 0; o < KIN_MAX_OUT; o++)
+        if (got->out[o].ptr) ok = ok && op_same(got, true, o, &got->out[o], &want->out[o], when);
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        if (got->din[i].ptr) ok = ok && op_same(got, false, i, &got->din[i], &want->din[i], when);
+    return ok;
+}
+
+static void t10_bits(void **state)
+{
+    static const char *const when[THREADS] = {"a second time", "with 1 thread, not 2",
+                                              "with 1 thread, not 3"};
+    op_case c, again;
+    for (int i = 0; i < isas; i++)
+        for (int s = 0; op_case_open(&c, cpu[i][0], op_of(state), s, 4); s++) {
+            op_case_both(&c, op_case_carries(&c));
+            for (int n = 0; n < THREADS; n++) {
+                assert_true(op_case_open(&again, cpu[i][n], op_of(state), s, 4));
+                op_case_both(&again, op_case_carries(&c));
+                op_require(same_bits(&again, &c, when[n]));
+                op_case_close(&again);
+            }
+            op_case_close(&c);
+        }
+}
+
+/* ---- T11: golden values ------------------------------------------------------------------------------ */
+
+static bool golden(kin_op op)
+{
+    op_case c;
+    bool ok = true;
+    for (int s = 0; ok && op_case_open(&c, ref64, op, s, op_case_batch(op, s)); s++) {
+        op_case_both(&c, op_case_carries(&c));
+        ok = golden_agrees(&c);
+        op_case_close(&c);
+    }
+    return ok;
+}
+
+static void t11_golden(void **state)
+{
+    op_require(golden(op_of(state)));
+}
+
+/* ---- T12: a result that is wrong by one part in a thousand fails ------------------------------------- */
+
+/* Whatever any sample of the op has. */
+static void shapes_of(kin_op op, uint32_t *outs, uint32_t *carries, uint32_t *dins)
+{
+    op_case c;
+    *outs = *carries = *dins = 0;
     for (int s = 0; op_case_open(&c, ref64, op, s, 2); s++) {
-        both(&c, op_case_carries(&c));
-        golden_compare(&c);
+        for (int o = 0; o < KIN_MAX_OUT; o++)
+            if (c.out[o].ptr) *outs |= OUT(o);
+        *carries |= op_case_carries(&c);
+        *dins |= op_case_diff(&c);
         op_case_close(&c);
     }
 }
 
-/* ---- the generated list
- * -------------------------------------------------------------------------------------------- */
-
-#define KIN_OP(name, nin, nout, attr, reads, diff)                                                           \
-    static void t1_##name(void **state)                                                                      \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        t1_gradcheck(KIN_OP_##name);                                                                         \
-    }                                                                                                        \
-    static void t2_##name(void **state)                                                                      \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        t2_ref32(KIN_OP_##name);                                                                             \
-    }                                                                                                        \
-    static void t3_##name(void **state)                                                                      \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        t3_cpu(KIN_OP_##name);                                                                               \
-    }                                                                                                        \
-    static void t6_##name(void **state)                                                                      \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        t6_t7(KIN_OP_##name);                                                                                \
-    }                                                                                                        \
-    static void t8_##name(void **state)                                                                      \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        t8_batch(KIN_OP_##name);                                                                             \
-    }                                                                                                        \
-    static void t10_##name(void **state)                                                                     \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        t10_bits(KIN_OP_##name);                                                                             \
-    }                                                                                                        \
-    static void t11_##name(void **state)                                                                     \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        t11_golden(KIN_OP_##name);                                                                           \
+static void t12_mutants(void **state)
+{
+    const kin_op op = op_of(state);
+    const char *name = kin_op_get(op)->def->name;
+    uint32_t outs, carries, dins;
+    shapes_of(op, &outs, &carries, &dins);
+    for (int k = 0; k < KIN_MAX_OUT + KIN_MAX_IN; k++) {
+        const bool out = k < KIN_MAX_OUT;
+        const int i = out ? k : k - KIN_MAX_OUT;
+        if (!(out ? outs & OUT(i) : dins & IN(i))) continue;
+        op_mutate(op, out, i, KIN_F32);
+        const bool unseen = parity(op, ref32);
+        op_mutate(op, out, i, KIN_F64);
+        const bool no_golden = (!out || carries & OUT(i)) && golden(op);
+        const bool no_gradient = !out && op != KIN_OP_cast && gradients(op);
+        op_mutate(op, out, -1, KIN_F64);
+        if (unseen) fail_msg("%s: a wrong %s[%d] passes T2", name, out ? "out" : "d in", i);
+        if (no_golden) fail_msg("%s: a wrong %s[%d] passes T11", name, out ? "out" : "d in", i);
+        if (no_gradient) fail_msg("%s: a wrong d in[%d] passes T1", name, i);
     }
-#include "core/ops.def"
-#undef KIN_OP
+}
+
+/* ---- the generated list -------------------------------------------------------------------------------- */
 
 /* Every op has at least one sample: a row without tests does not pass. */
 static void every_op_has_samples(void **state)
@@ -377,10 +415,13 @@ static void every_activation_is_sampled(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_op_has_samples),
     cmocka_unit_test(every_activation_is_sampled),
+#define T(test, op_name)                                                                                     \
+    {                                                                                                        \
+#test ": " #op_name, test, NULL, NULL, (void *)(intptr_t)KIN_OP_##op_name                            \
+    }
 #define KIN_OP(name, nin, nout, attr, reads, diff)                                                           \
-    cmocka_unit_test(t1_##name), cmocka_unit_test(t2_##name), cmocka_unit_test(t3_##name),                   \
-        cmocka_unit_test(t6_##name), cmocka_unit_test(t8_##name), cmocka_unit_test(t10_##name),              \
-        cmocka_unit_test(t11_##name),
+    T(t1_gradients, name), T(t2_ref32, name), T(t3_cpu, name), T(t6_accumulate, name), T(t7_subsets, name),  \
+        T(t8_batch, name), T(t10_bits, name), T(t11_golden, name), T(t12_mutants, name),
 #include "core/ops.def"
 #undef KIN_OP
 };
@@ -392,6 +433,9 @@ int main(int argc, char **argv)
         ref64 = kin_backend_ref(&cx, KIN_F64);
         return golden_dump(ref64, argv[2]);
     }
-    if (argc == 2) cmocka_set_test_filter(argv[1]);
+    if (argc == 2 && strcmp(argv[1], "--worst") == 0)
+        tell_worst = true;
+    else if (argc == 2)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, setup, teardown);
 }

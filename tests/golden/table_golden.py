@@ -13,7 +13,7 @@ import sys
 import torch
 import torch.nn.functional as F
 
-MOST = 2048
+MOST = 256
 ACT = ["none", "gelu", "gelu_tanh", "quick_gelu", "silu", "relu"]
 
 
@@ -269,8 +269,9 @@ def main():
                     arrays.append(g.reshape(-1))
             out.write(struct.pack("<QI", int(case["hash"], 16), len(arrays)))
             for v in arrays:
-                v = v[:MOST].tolist()
-                out.write(struct.pack(f"<I{len(v)}d", len(v), *v))
+                total = (v * torch.cos(torch.arange(len(v), dtype=torch.float64))).sum().item()
+                kept = v[:MOST].tolist()
+                out.write(struct.pack(f"<I{len(kept) + 1}d", len(v), *kept, total))
 
 
 main()
