@@ -170,6 +170,7 @@ static bool parity(kin_op op, kin_backend *b)
 {
     op_case c, truth;
     bool ok = true;
+    op_worst();
     for (int s = 0; ok && op_case_open(&c, b, op, s, op_case_batch(op, s)); s++) {
         const uint32_t all = op_case_carries(&c);
         assert_true(op_case_open(&truth, ref64, op, s, op_case_batch(op, s)));
@@ -181,7 +182,7 @@ static bool parity(kin_op op, kin_backend *b)
         op_case_close(&c);
         op_case_close(&truth);
     }
-    if (tell_worst) print_message("%.1e  %s on %s\n", op_worst(), kin_op_get(op)->def->name, b->name);
+    if (tell_worst && ok) print_message("%.1e  %s on %s\n", op_worst(), kin_op_get(op)->def->name, b->name);
     return ok;
 }
 

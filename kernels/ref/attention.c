@@ -71,13 +71,13 @@ static void query_fwd(const kin_call *c, const view *w, int64_t qi, int64_t h, s
     for (int64_t j = 0; j < count; j++) sum += exp(score(c, w, qi, keys.from + j, h) - most);
     const double lse = count ? most + log(sum) : -(double)INFINITY;
     set(&c->out[1], at, lse);
-    for (int64_t d = 0; d < w->q.d; d++) {
-        double o = 0.0;
-        for (int64_t j = 0; j < count; j++)
-            o += exp(score(c, w, qi, keys.from + j, h) - lse) *
-                 (double)get(w->v.t, place(&w->v, keys.from + j, h / w->per_group, d));
-        set(&c->out[0], at * w->q.d + d, o);
+    double o[128] = {0.0}; /* the widest head */
+    for (int64_t j = 0; j < count; j++) {
+        const double p = exp(score(c, w, qi, keys.from + j, h) - lse);
+        for (int64_t d = 0; d < w->q.d; d++)
+            o[d] += p * (double)get(w->v.t, place(&w->v, keys.from + j, h / w->per_group, d));
     }
+    for (int64_t d = 0; d < w->q.d; d++) set(&c->out[0], at * w->q.d + d, o[d]);
 }
 
 void REF(attention_fwd)(const kin_call *c)
