@@ -38,6 +38,7 @@ static bool sample(int i, int64_t batch, kin_sample *s)
                 {"groups, extra, smoothing", 4, 7, 6, 0.2f, true},
                 {"groups, some of none", 7, 6, 5, 0.1f, true},
                 {"one pair", 1, 1, 4, 0.0f, false},
+                {"wide", 1, 2, 1200, 0.0f, false},
                 {"tiles", 150, 170, 16, 0.05f, false}};
     if (i >= KIN_CASES(list)) return false;
     const kin_infonce_attr a = {.smoothing = list[i].smoothing};

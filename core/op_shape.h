@@ -38,7 +38,8 @@ static inline int64_t kin_real_size(const kin_tensor *t)
  */
 int64_t kin_sequences_of(const kin_tensor *off, int64_t rows, int64_t fixed);
 
-/* Is the gradient of input i computed? Until a program has its memory no pointer says so: all that are there. */
+/* Is the gradient of input i computed? Until a program has its memory no pointer says so: all that are there.
+ */
 bool kin_wants(const kin_call *c, int i);
 
 /* Samples. */

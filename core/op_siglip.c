@@ -11,11 +11,11 @@ static kin_status shape(kin_ctx *cx, const kin_shape *in, const void *attr, kin_
 
 static bool sample(int i, int64_t batch, kin_sample *s)
 {
-    static const char *const label[] = {"plain", "hard negatives", "tiles"};
-    static const int64_t n[] = {5, 3, 140}, m[] = {5, 7, 150};
+    static const char *const label[] = {"plain", "hard negatives", "tiles", "wide"};
+    static const int64_t n[] = {5, 3, 140, 1}, m[] = {5, 7, 150, 1}, e[] = {8, 8, 8, 1200};
     if (i >= KIN_CASES(label)) return false;
     kin_case(s, label[i], NULL, 0, false);
-    kin_pairs_case(s, n[i] + batch - 1, m[i] + batch - 1, 8);
+    kin_pairs_case(s, n[i] + batch - 1, m[i] + batch - 1, e[i]);
     kin_case_in(s, 2, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, 1.5);
     kin_case_in(s, 3, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, -2.0);
     return true;

@@ -50,9 +50,9 @@ void op_copy(const kin_tensor *to, const kin_tensor *from); /* equal counts */
 /* Value k of a stream: a standard normal rounded to f32. */
 double op_normal(uint64_t stream, int64_t k);
 
-/* |got - want| <= tol * (|want| + rms(want) + 0.001) for every element; integers equal, infinities equal. If not:
- * false, and op_trouble() says which op, case, backend, tensor, index and values, for the worst element. `out`:
- * an output, else a gradient. */
+/* |got - want| <= tol * (|want| + rms(want) + 0.001) for every element; integers equal, infinities equal. If
+ * not: false, and op_trouble() says which op, case, backend, tensor, index and values, for the worst element.
+ * `out`: an output, else a gradient. */
 bool op_agree(const op_case *c, bool out, int i, const kin_tensor *got, const kin_tensor *want, double tol);
 bool op_same(const op_case *c, bool out, int i, const kin_tensor *got, const kin_tensor *want,
              const char *when);

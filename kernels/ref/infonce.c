@@ -80,8 +80,8 @@ static double *prepare(const kin_call *c)
     return p + 2 + n + m;
 }
 
-/* d loss / d logit_ij = (softmax_row - target_row) / 2R + (softmax_column - target_column) / 2C, over the lines
- * that have a positive. */
+/* d loss / d logit_ij = (softmax_row - target_row) / 2R + (softmax_column - target_column) / 2C, over the
+ * lines that have a positive. */
 static double logit_gradient(const kin_call *c, int64_t i, int64_t j)
 {
     const double *p = c->scratch, z = logit(c, i, j, false);
@@ -102,6 +102,7 @@ void REF(infonce_bwd)(const kin_call *c)
     spread(c, cell, prepare(c));
     double dscale = 0.0;
     for (int64_t i = 0; i < c->in[0].dim[0] && wanted(c, 2); i++)
-        for (int64_t j = 0; j < c->in[1].dim[0]; j++) dscale += logit_gradient(c, i, j) * logit(c, i, j, false);
+        for (int64_t j = 0; j < c->in[1].dim[0]; j++)
+            dscale += logit_gradient(c, i, j) * logit(c, i, j, false);
     if (wanted(c, 2)) put(c, 2, 0, dscale);
 }

@@ -1,5 +1,5 @@
-/* pairs: what the contrastive losses share: the products a_i . b_j, and the gradients of a and b from the gradient of
- * each product. */
+/* pairs: what the contrastive losses share: the products a_i . b_j, and the gradients of a and b from the
+ * gradient of each product. */
 #ifndef KIN_REF_PAIRS_H
 #define KIN_REF_PAIRS_H
 #include "kernels/ref/ref.h"
@@ -13,8 +13,10 @@ static inline double product(const kin_call *c, int64_t i, int64_t j)
     return s;
 }
 
-/* cell(i, j): the gradient of a_i . b_j. row: E doubles of scratch.  da_i = sum_j cell b_j; db_j = sum_i cell a_i. */
-static inline void spread(const kin_call *c, double (*cell)(const kin_call *c, int64_t i, int64_t j), double *row)
+/* cell(i, j): the gradient of a_i . b_j. row: E doubles of scratch.  da_i = sum_j cell b_j; db_j = sum_i cell
+ * a_i. */
+static inline void spread(const kin_call *c, double (*cell)(const kin_call *c, int64_t i, int64_t j),
+                          double *row)
 {
     const int64_t width = c->in[0].dim[1];
     for (int side = 0; side < 2; side++) {
