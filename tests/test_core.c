@@ -452,6 +452,22 @@ static void live_rows_are_followed(void **state)
     refused(&cx, shape_of(&cx, KIN_OP_slice, &rows, live(1, 0, 8), none, none, none, none), "live count");
 }
 
+/* A loss over pictures and texts, which are counted apart. */
+static void losses_take_two_symbols(void **state)
+{
+    (void)state;
+    const kin_shape none = KIN_ABSENT, a = live(1, 0, 8);
+    const kin_triplet_attr triplet = {.margin = 0.2f};
+    const kin_infonce_attr infonce = {0};
+    kin_shape b = a;
+    kin_ctx cx = {0};
+    b.sym = 4;
+    assert_int_equal(shape_of(&cx, KIN_OP_triplet, &triplet, a, b, none, none, none).rank, 0);
+    assert_int_equal(shape_of(&cx, KIN_OP_infonce, &infonce, a, b, F32(0), none, none).rank, 0);
+    assert_int_equal(shape_of(&cx, KIN_OP_siglip, NULL, a, b, F32(0), F32(0), none).rank, 0);
+    refused(&cx, shape_of(&cx, KIN_OP_triplet, &triplet, a, live(2, 0, 8), none, none, none), "equal rows");
+}
+
 /* ---- the op table: costs
  * ------------------------------------------------------------------------------------- */
 
@@ -558,6 +574,7 @@ int main(void)
         cmocka_unit_test(json_members),
         cmocka_unit_test(shape_errors_name_both),
         cmocka_unit_test(live_rows_are_followed),
+        cmocka_unit_test(losses_take_two_symbols),
         cmocka_unit_test(attention_counts_what_is_seen),
         cmocka_unit_test(products_count_what_is_wanted),
         cmocka_unit_test(the_table_is_whole),
