@@ -15,7 +15,6 @@
 #ifndef KIN_SCENES_H
 #define KIN_SCENES_H
 #include "core/base.h"
-#include "core/json.h"
 
 enum {
     KIN_SCENE_MIN_OBJECTS = 2,

@@ -49,4 +49,9 @@ typedef struct kin_scene_text {
  * arguments and block[i].key. False when a caption of its own could not be found: draw the scene again. */
 bool kin_scene_describe(const kin_scene *block, int n, int i, kin_scene_text *out);
 
+/* Block `index` of a stream: its KIN_SCENE_BLOCK scenes and what is said about them. KIN_ARG like
+ * kin_scene_make. */
+kin_status kin_scene_block(kin_ctx *cx, uint64_t seed, const kin_scene_cfg *cfg, int64_t index,
+                           kin_scene scenes[KIN_SCENE_BLOCK], kin_scene_text texts[KIN_SCENE_BLOCK]);
+
 #endif
