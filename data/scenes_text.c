@@ -276,13 +276,17 @@ static bool swap(const kin_scene *s, kin_rng *r, int a, int b, bool attribute, k
 /* Two of relation (the first always succeeds: pairs of color and shape are different) and one of colors. */
 static void swaps(const kin_scene *s, kin_rng *r, kin_scene_text *out)
 {
+    unsigned first = 0; /* the objects of the first swap: the second one is about others where there are */
     for (int k = 0; k < 3; k++) {
         const bool attribute = k == 2;
         bool made = false;
         for (int trial = 0; trial < 16 && !made; trial++) {
             const int a = (int)kin_rng_below(r, (uint32_t)s->count);
             const int b = (a + 1 + (int)kin_rng_below(r, (uint32_t)s->count - 1)) % s->count;
+            const unsigned both = 1u << a | 1u << b;
+            if (k == 1 && both == first && s->count > 2) continue;
             made = swap(s, r, a, b, attribute, out);
+            if (made && k == 0) first = both;
         }
     }
 }
