@@ -47,7 +47,7 @@ kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retri
 
 /* {"image_retrieval_recall@1": .., "text_retrieval_recall@1": ..} (CLIP_benchmark's names, fractions) and
  * image_/text_retrieval_{optimistic@K (where ties matter), chance@K, recall@K_ci95, median_rank, mean_rank,
- * mrr}, mean_recall, images, texts. NULL on failure; the caller owns it. */
+ * mrr, nan (where there are any)}, mean_recall, images, texts. NULL on failure; the caller owns it. */
 json_t *kin_retrieval_json(kin_ctx *cx, const kin_retrieval *r);
 
 /* Fraction of n pairs where image image_of[i] scores caption[i] above swapped[i]; equal scores count 1/2, a

@@ -1,8 +1,9 @@
 /* lr: the learning rate of a step.
  *
- * With W = floor(warmup * steps) warm-up steps and step = 0 .. steps - 1:
+ * With W = warmup * steps, rounded, and step = 0 .. steps - 1:
  *   step < W    base * (step + 1) / W
- *   else, with t = (step - W) / max(1, steps - 1 - W), clamped to 1 (the last step has t = 1):
+ *   else, with t = (step - W) / (steps - W), 1 from `steps` on (as in open_clip: min is for after the end,
+ *   so that the last step still learns):
  *     cosine    min + (base - min) * (1 + cos(pi t)) / 2
  *     linear    min + (base - min) * (1 - t)
  *     constant  base */
