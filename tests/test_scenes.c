@@ -329,8 +329,11 @@ static void boxes_hold_their_objects(void **state)
             kin_scene_draw(&s, without);
             s.count = 1;
             s.object[0] = scenes[i].object[k];
+            int *wide = s.object[0].box; /* drawing looks no further than the box: let it look */
+            for (int c = 0; c < 4; c++) wide[c] = c < 2 ? (wide[c] > 2 ? wide[c] - 3 : 0) : wide[c] + 3;
+            for (int c = 2; c < 4; c++) wide[c] = wide[c] > 64 ? 64 : wide[c];
             kin_scene_draw(&s, with);
-            const int *box = s.object[0].box;
+            const int *box = scenes[i].object[k].box;
             int x0 = 64, y0 = 64, x1 = 0, y1 = 0, area = 0;
             for (int p = 0; p < 64 * 64; p++) {
                 if (memcmp(with + 3 * p, without + 3 * p, 3) == 0) continue;
