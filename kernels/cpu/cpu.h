@@ -12,20 +12,12 @@
 
 #include "core/op.h"
 
-/* Row-major C = alpha op(A) op(B) + beta C in the words of CBLAS. */
-typedef void kin_cpu_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a,
-                           int lda, const float *b, int ldb, float beta, float *c, int ldc);
-
 enum { KIN_CPU_ROOM = 4 << 20, KIN_CPU_PACK = 1 << 20 }; /* bytes a thread: for kernels, for gemm */
 
 typedef struct kin_cpu_dev {
     int threads;
-    char *room;            /* threads * (KIN_CPU_ROOM + KIN_CPU_PACK) bytes */
-    kin_cpu_sgemm *blas;   /* a BLAS, used on one thread; NULL: our own products */
+    char *room; /* threads * (KIN_CPU_ROOM + KIN_CPU_PACK) bytes */
 } kin_cpu_dev;
-
-/* The BLAS of this machine for an instruction set, or NULL: once_blas.c. Loaded once, never unloaded. */
-kin_cpu_sgemm *kin_cpu_blas(const char *isa);
 
 #define KIN_OP(name, nin, nout, attr, reads, diff)                                                           \
     void kin_cpu_plain_##name##_fwd(const kin_call *c);                                                      \
@@ -159,6 +151,8 @@ typedef struct product {
     int act;
 } product;
 void CPU(gemm)(const void *dev, const product *p);
+/* The same in tiles over the threads. */
+void CPU(gemm_tiles)(const void *dev, const product *p);
 
 /* act.c: rows of n. dx (+)= dy * act'(x). */
 void CPU(act_row)(int kind, int64_t n, const float *x, float *y);

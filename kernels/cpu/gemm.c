@@ -196,3 +196,42 @@ void CPU(gemm)(const void *dev, const product *p)
         }
     }
 }
+
+/* Tiles of a product: of its shape alone. A tile packs the part of B that it needs, which is worth hundreds of
+ * rows; few rows are cut by columns. */
+typedef struct grid {
+    int64_t rows, columns, down, across; /* of a tile; how many */
+} grid;
+
+static grid grid_of(int64_t m, int64_t n)
+{
+    enum { MOST = 512, LEAST = 192, NARROW = 96, ENOUGH = 32, FEW = 8 };
+    int64_t down = kin_max64(1, pieces_of(m, MOST));
+    const int64_t across = kin_max64(1, kin_min64(n / NARROW, pieces_of(ENOUGH, down)));
+    if (down * across < FEW) down = kin_max64(down, kin_min64(m / LEAST, pieces_of(FEW, across)));
+    grid g = {.rows = pieces_of(pieces_of(m, down), ROWS) * ROWS,
+              .columns = pieces_of(pieces_of(n, across), PANEL) * PANEL};
+    g.down = pieces_of(m, g.rows);
+    g.across = pieces_of(n, g.columns);
+    return g;
+}
+
+void CPU(gemm_tiles)(const void *dev, const product *p)
+{
+    if (p->m < 1 || p->n < 1) return;
+    const grid g = grid_of(p->m, p->n);
+    const int threads = threads_for(dev, g.down * g.across);
+    PARALLEL_TASKS
+    for (int64_t i = 0; i < g.down * g.across; i++) {
+        const span r = piece(p->m, g.rows, i / g.across), c = piece(p->n, g.columns, i % g.across);
+        product t = *p;
+        t.m = r.to - r.from;
+        t.n = c.to - c.from;
+        t.a += p->ta ? r.from : r.from * p->lda;
+        t.b += p->tb ? c.from * p->ldb : c.from;
+        t.c += r.from * p->ldc + c.from;
+        if (p->z) t.z += r.from * p->ldc + c.from;
+        if (p->bias) t.bias += c.from;
+        CPU(gemm)(dev, &t);
+    }
+}
