@@ -1,6 +1,6 @@
 /* tar: POSIX ustar archives, read by offset from a mapped file and written in order.
  *
- * Reads ustar, GNU long names ('L') and PAX path/size records ('x', 'g'); base-256 sizes. Only regular
+ * Reads ustar, GNU long names ('L') and PAX path and size records ('x'); base-256 sizes. Only regular
  * files are members: links, devices and folders are passed over; names that are absolute or contain
  * ".." are refused by name. Every size is checked against the bytes left before it is used. */
 #ifndef KIN_TAR_H

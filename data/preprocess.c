@@ -1,0 +1,141 @@
+#include "data/preprocess.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const modes[] = {"shortest", "longest", "squash"};
+static const char *const filters[] = {"bicubic", "bilinear"};
+
+kin_preprocess kin_preprocess_default(void)
+{
+    return (kin_preprocess){.size = 224,
+                            .mean = {0.48145466f, 0.4578275f, 0.40821073f},
+                            .std = {0.26862954f, 0.26130258f, 0.27577711f},
+                            .interpolation = KIN_BICUBIC,
+                            .mode = KIN_RESIZE_SHORTEST};
+}
+
+static kin_status read_three(kin_ctx *cx, const json_t *object, const char *key, double above, float out[3])
+{
+    const json_t *a = json_object_get(object, key);
+    if (!a) return KIN_OK;
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *v = json_array_get(a, i);
+        if (json_array_size(a) != 3 || !json_is_number(v) || !(json_number_value(v) > above))
+            return kin_fail(cx, KIN_FORMAT, "preprocess_cfg: \"%s\" must be three numbers above %g", key,
+                            above);
+        out[i] = (float)json_number_value(v);
+    }
+    return KIN_OK;
+}
+
+static kin_status read_word(kin_ctx *cx, const json_t *object, const char *key, const char *const *words,
+                            int count, int *out)
+{
+    const char *word = kin_json_string(cx, object, key, words[*out]);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(word, words[i]) != 0) continue;
+        *out = i;
+        return cx->status;
+    }
+    return kin_fail(cx, KIN_FORMAT, "preprocess_cfg: \"%s\" is \"%s\"; kin has %s, %s%s%s", key, word,
+                    words[0], words[1], count > 2 ? ", " : "", count > 2 ? words[2] : "");
+}
+
+kin_status kin_preprocess_from_json(kin_ctx *cx, const json_t *object, kin_preprocess *p)
+{
+    int mode = (int)p->mode, filter = (int)p->interpolation;
+    KIN_TRY(read_three(cx, object, "mean", -1e6, p->mean));
+    KIN_TRY(read_three(cx, object, "std", 0.0, p->std));
+    KIN_TRY(read_word(cx, object, "resize_mode", modes, 3, &mode));
+    KIN_TRY(read_word(cx, object, "interpolation", filters, 2, &filter));
+    p->mode = (kin_resize_mode)mode;
+    p->interpolation = (kin_filter)filter;
+    p->fill = (uint8_t)kin_json_int(cx, object, "fill_color", 0, 0, 255);
+    return cx->status;
+}
+
+static json_t *three(const float v[3])
+{
+    json_t *a = json_array();
+    for (int i = 0; i < 3; i++) {
+        /* The shortest decimal that is this float, not its seventeen digits as a double. */
+        char text[32];
+        for (int digits = 6; digits < 10; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, (double)v[i]);
+            if (strtof(text, NULL) == v[i]) break;
+        }
+        json_array_append_new(a, json_real(strtod(text, NULL)));
+    }
+    return a;
+}
+
+json_t *kin_preprocess_to_json(const kin_preprocess *p)
+{
+    return json_pack("{s:o, s:o, s:s, s:s, s:i}", "mean", three(p->mean), "std", three(p->std),
+                     "interpolation", filters[p->interpolation], "resize_mode", modes[p->mode], "fill_color",
+                     (int)p->fill);
+}
+
+json_t *kin_preprocess_to_hf(const kin_preprocess *p)
+{
+    const int side = (int)p->size;
+    json_t *size =
+        p->mode == KIN_RESIZE_SQUASH
+            ? json_pack("{s:i, s:i}", "height", side, "width", side)
+            : json_pack("{s:i}", p->mode == KIN_RESIZE_LONGEST ? "longest_edge" : "shortest_edge", side);
+    return json_pack("{s:s, s:b, s:o, s:i, s:b, s:{s:i, s:i}, s:b, s:f, s:b, s:o, s:o, s:b}",
+                     "image_processor_type", "CLIPImageProcessor", "do_resize", 1, "size", size, "resample",
+                     p->interpolation == KIN_BICUBIC ? 3 : 2, "do_center_crop", p->mode != KIN_RESIZE_SQUASH,
+                     "crop_size", "height", side, "width", side, "do_rescale", 1, "rescale_factor",
+                     1.0 / 255.0, "do_normalize", 1, "image_mean", three(p->mean), "image_std", three(p->std),
+                     "do_convert_rgb", 1);
+}
+
+/* Row and column of the crop of S in n: torchvision's int(round((n - S) / 2)), half to even. */
+static int64_t centre(int64_t n, int64_t size)
+{
+    return (int64_t)nearbyint((double)(n - size) / 2.0);
+}
+
+/* The S x S middle of w x h pixels, which may be smaller or larger than S on either axis. */
+static void middle(const kin_preprocess *p, const uint8_t *pixels, int64_t w, int64_t h, uint8_t *out)
+{
+    const int64_t s = p->size;
+    const int64_t x0 = w >= s ? centre(w, s) : 0, y0 = h >= s ? centre(h, s) : 0;
+    const int64_t left = w < s ? (s - w) / 2 : 0, top = h < s ? (s - h) / 2 : 0;
+    const int64_t n = kin_min64(w, s);
+    if (left || top || n < s || h < s) memset(out, p->fill, (size_t)(s * s * 3));
+    for (int64_t y = 0; y < kin_min64(h, s); y++)
+        memcpy(out + ((y + top) * s + left) * 3, pixels + ((y + y0) * w + x0) * 3, (size_t)(n * 3));
+}
+
+kin_status kin_preprocess_image(kin_ctx *cx, const kin_preprocess *p, const kin_image *in, uint8_t *out)
+{
+    const int64_t s = p->size, w = in->width, h = in->height;
+    const kin_rect all = {0, 0, w, h};
+    int64_t tw = s, th = s;
+    if (p->mode == KIN_RESIZE_SHORTEST) {
+        tw = w <= h ? s : s * w / h;
+        th = w <= h ? s * h / w : s;
+    } else if (p->mode == KIN_RESIZE_LONGEST) {
+        const double scale = (double)s / (double)kin_max64(w, h);
+        tw = kin_max64(1, (int64_t)nearbyint((double)w * scale));
+        th = kin_max64(1, (int64_t)nearbyint((double)h * scale));
+    }
+    if (tw == w && th == h) {
+        middle(p, in->pixels, w, h, out);
+        return KIN_OK;
+    }
+    if (tw == s && th == s) return kin_resize(cx, in, all, s, s, p->interpolation, out);
+    if (tw * th > KIN_MAX_IMAGE_PIXELS)
+        return kin_fail(cx, KIN_UNSUPPORTED, "a picture of %lld x %lld is too narrow to be cropped square",
+                        (long long)w, (long long)h);
+    uint8_t *pixels = kin_alloc(cx, tw * th, 3);
+    if (!pixels) return cx->status;
+    const kin_status rc = kin_resize(cx, in, all, tw, th, p->interpolation, pixels);
+    if (rc == KIN_OK) middle(p, pixels, tw, th, out);
+    free(pixels);
+    return rc;
+}

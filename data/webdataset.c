@@ -1,0 +1,166 @@
+/* WebDataset: tar shards whose consecutive members of one prefix are a sample. */
+#include <ctype.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "data/dataset.h"
+#include "data/tar.h"
+
+typedef struct sample {
+    const kin_tar_member *picture, *text, *json;
+} sample;
+
+/* Length of the key: up to the first dot of the base name (webdataset's rule); -1 without a dot. */
+static int64_t key_length(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    const char *dot = strchr(slash ? slash + 1 : name, '.');
+    return dot ? dot - name : -1;
+}
+
+static kin_status read_json(kin_ctx *cx, kin_dataset *d, const char *what, const uint8_t *bytes, int64_t size)
+{
+    json_t *j = kin_json_parse(cx, what, bytes, (size_t)size);
+    if (!j) return cx->status;
+    size_t i;
+    const json_t *v;
+    json_array_foreach(json_object_get(j, "captions"), i, v)
+    {
+        if (json_is_string(v))
+            kin_dataset_caption(cx, d, json_string_value(v), (int64_t)json_string_length(v));
+    }
+    json_array_foreach(json_object_get(j, "swaps"), i, v)
+    {
+        const char *caption = kin_json_string(cx, v, "caption", NULL);
+        const char *swapped = kin_json_string(cx, v, "swapped", NULL);
+        if (caption && swapped)
+            kin_dataset_swap(cx, d, kin_json_string(cx, v, "kind", "swap"), caption, swapped);
+    }
+    json_decref(j);
+    return cx->status;
+}
+
+static kin_status finish(kin_ctx *cx, kin_dataset *d, int32_t source, const sample *s)
+{
+    if (!s->picture && !s->text && !s->json) return KIN_OK;
+    if (!s->picture || (!s->text && !s->json)) {
+        d->skipped++;
+        return KIN_OK;
+    }
+    const uint8_t *bytes = d->source[source].bytes;
+    KIN_TRY(kin_dataset_item(cx, d, s->picture->name, source, s->picture->offset, s->picture->size));
+    if (s->json) {
+        char *what = kin_sprintf(cx, "%s: %s", d->source[source].path, s->json->name);
+        if (!what) return cx->status;
+        read_json(cx, d, what, bytes + s->json->offset, s->json->size);
+        free(what);
+        KIN_TRY(cx->status);
+    }
+    if (s->text && d->item[d->items - 1].captions == 0) {
+        /* A NUL inside would hide the rest of the text. */
+        const char *text = (const char *)bytes + s->text->offset;
+        KIN_TRY(kin_dataset_caption(cx, d, text, (int64_t)strnlen(text, (size_t)s->text->size)));
+    }
+    if (d->item[d->items - 1].captions == 0) {
+        d->swaps = d->item[d->items - 1].swap;
+        d->items--;
+        d->skipped++;
+    }
+    return KIN_OK;
+}
+
+static kin_status read_members(kin_ctx *cx, kin_dataset *d, int32_t source, const kin_tar_index *index)
+{
+    sample now = {0};
+    const char *key = NULL;
+    int64_t length = -1;
+    for (int64_t i = 0; i < index->count; i++) {
+        const kin_tar_member *m = &index->member[i];
+        const int64_t n = key_length(m->name);
+        if (n < 0) continue;
+        const char *suffix = m->name + n + 1;
+        const kin_tar_member **slot = kin_picture_name(m->name)         ? &now.picture
+                                      : strcasecmp(suffix, "txt") == 0  ? &now.text
+                                      : strcasecmp(suffix, "json") == 0 ? &now.json
+                                                                        : NULL;
+        const bool same = key && n == length && memcmp(key, m->name, (size_t)n) == 0;
+        if (!same || (slot && *slot)) { /* a repeated suffix starts a new sample, as in open_clip */
+            KIN_TRY(finish(cx, d, source, &now));
+            now = (sample){0};
+        }
+        key = m->name;
+        length = n;
+        if (slot) *slot = m;
+    }
+    return finish(cx, d, source, &now);
+}
+
+static kin_status read_shard(kin_ctx *cx, kin_dataset *d, const char *path)
+{
+    const int32_t source = kin_dataset_source(cx, d, path);
+    if (source < 0) return cx->status;
+    kin_tar_index index = {0};
+    KIN_TRY(kin_tar_index_build(cx, path, d->source[source].bytes, d->source[source].size, &index));
+    const kin_status rc = read_members(cx, d, source, &index);
+    kin_tar_index_free(&index);
+    return rc;
+}
+
+/* One pattern of shell globs; the files in order of their names. */
+static kin_status read_glob(kin_ctx *cx, kin_dataset *d, const char *pattern)
+{
+    glob_t found = {0};
+    const int rc = glob(pattern, 0, NULL, &found);
+    if (rc == GLOB_NOMATCH) return kin_fail(cx, KIN_IO, "%s: there is no such file", pattern);
+    if (rc) return kin_fail(cx, KIN_IO, "%s: its folder cannot be read", pattern);
+    for (size_t i = 0; i < found.gl_pathc && cx->status == KIN_OK; i++) read_shard(cx, d, found.gl_pathv[i]);
+    globfree(&found);
+    return cx->status;
+}
+
+/* {000..012} and {a,b}, one pair of braces at a time, the rest by recursion. */
+static kin_status read_braces(kin_ctx *cx, kin_dataset *d, const char *text)
+{
+    enum { MOST = 1000000 };
+    const char *open = strchr(text, '{'), *close = open ? strchr(open, '}') : NULL;
+    if (!close) return read_glob(cx, d, text);
+    const int before = (int)(open - text), inside = (int)(close - open - 1);
+    char *end;
+    const long long from = strtoll(open + 1, &end, 10);
+    if (isdigit((unsigned char)open[1]) && strncmp(end, "..", 2) == 0) {
+        const int width = (int)(end - open - 1);
+        const long long to = strtoll(end + 2, &end, 10);
+        if (end != close || to < from || to - from >= MOST)
+            return kin_fail(cx, KIN_ARG, "%s: {%.*s} is not a range like {000..012}", text, inside, open + 1);
+        for (long long i = from; i <= to && cx->status == KIN_OK; i++) {
+            char *one = kin_sprintf(cx, "%.*s%0*lld%s", before, text, width, i, close + 1);
+            if (!one || read_braces(cx, d, one) != KIN_OK)
+                kin_within(cx, "shards '%s', %lld of %lld", text, i - from + 1, to - from + 1);
+            free(one);
+        }
+        return cx->status;
+    }
+    for (const char *at = open + 1; at <= close && cx->status == KIN_OK;) {
+        const int n = (int)strcspn(at, ",}");
+        char *one = kin_sprintf(cx, "%.*s%.*s%s", before, text, n, at, close + 1);
+        if (one) read_braces(cx, d, one);
+        free(one);
+        at += n + 1;
+    }
+    return cx->status;
+}
+
+kin_status kin_webdataset_read(kin_ctx *cx, kin_dataset *d, const char *path)
+{
+    for (const char *at = path; cx->status == KIN_OK;) {
+        const char *next = strstr(at, "::");
+        char *one = kin_sprintf(cx, "%.*s", next ? (int)(next - at) : (int)strlen(at), at);
+        if (one) read_braces(cx, d, one);
+        free(one);
+        if (!next) break;
+        at = next + 2;
+    }
+    return cx->status;
+}
