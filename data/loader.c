@@ -1,0 +1,347 @@
+#include "data/loader.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/rng.h"
+#include "data/sampler.h"
+
+/* One batch on its way. Row r is pair[r]; its texts are r and batch + r * negatives + j. */
+typedef struct slot {
+    int64_t number;
+    double epochs;
+    uint32_t *pair;
+    uint8_t *images;     /* [batch, S, S, 3] */
+    int32_t *ids;        /* [batch * (1 + negatives), context] */
+    int32_t *lengths;    /* [batch * (1 + negatives)] 0: none */
+    bool *bad;           /* [batch] */
+    int64_t taken, done; /* rows */
+    /* The sampler's state behind this batch. */
+    int64_t epoch, position, waits, room;
+    uint32_t *waiting;
+} slot;
+
+struct kin_loader {
+    kin_loader_cfg cfg;
+    kin_sampler sampler;
+    slot *slots;
+    int64_t ring;    /* slots */
+    int64_t drawn;   /* batches begun since opening */
+    int64_t given;   /* batches given out */
+    int64_t threads; /* running */
+    pthread_t *thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work, ready; /* for the threads; for the caller */
+    bool stop;
+    kin_ctx trouble;     /* first error of a thread that is not a bad picture */
+    kin_ctx first_bad;   /* the newest bad picture's message */
+    int64_t skipped;     /* so far, by the threads */
+    int64_t known, told; /* when the caller last looked; when it last was told */
+    json_t *start;       /* the state before the first batch */
+    double waited;
+    int32_t *ids, *off; /* of the batch given out */
+};
+
+static int64_t row_bytes(const kin_loader *l)
+{
+    return l->cfg.preprocess.size * l->cfg.preprocess.size * 3;
+}
+
+static int64_t texts_of(const kin_loader *l)
+{
+    return l->cfg.batch * (1 + l->cfg.negatives);
+}
+
+/* Chooses the next batch into a free slot; the lock is held. */
+static kin_status draw(kin_ctx *cx, kin_loader *l, slot *s)
+{
+    const kin_sampler *p = &l->sampler;
+    KIN_TRY(kin_sampler_draw(cx, &l->sampler, l->cfg.batch, s->pair));
+    s->number = p->batches - 1;
+    s->epochs = (double)p->epoch + (double)p->position / (double)p->pairs;
+    s->epoch = p->epoch;
+    s->position = p->position;
+    if (p->waits > s->room) {
+        uint32_t *grown = kin_regrow(cx, s->waiting, p->waits, sizeof *grown);
+        if (!grown) return cx->status;
+        s->waiting = grown;
+        s->room = p->waits;
+    }
+    s->waits = p->waits;
+    if (p->waits) memcpy(s->waiting, p->waiting, (size_t)p->waits * sizeof *s->waiting);
+    s->taken = s->done = 0;
+    return KIN_OK;
+}
+
+static kin_status encode(kin_ctx *cx, const kin_loader *l, slot *s, int64_t text, const char *words)
+{
+    const int64_t n =
+        kin_tokenizer_encode(cx, l->cfg.tokenizer, words, l->cfg.context, s->ids + text * l->cfg.context);
+    if (n < 0) return cx->status;
+    s->lengths[text] = (int32_t)n;
+    return KIN_OK;
+}
+
+/* Negatives about the very caption come first, then the picture's others, from a drawn one on. */
+static kin_status encode_negatives(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
+{
+    const kin_dataset *d = l->cfg.data;
+    const kin_item *item = &d->item[d->item_of[s->pair[row]]];
+    const char *caption = d->caption[s->pair[row]];
+    const int64_t first = l->cfg.batch + row * l->cfg.negatives;
+    int64_t have = 0;
+    kin_rng r = kin_rng_new(kin_key(key, 1, 0));
+    const int64_t from = item->swaps ? kin_rng_below(&r, (uint32_t)item->swaps) : 0;
+    for (int round = 0; round < 2; round++) {
+        for (int64_t k = 0; k < item->swaps && have < l->cfg.negatives; k++) {
+            const kin_swap *swap = &d->swap[item->swap + (from + k) % item->swaps];
+            const bool same = strcmp(swap->caption, caption) == 0;
+            if (same == (round == 0)) KIN_TRY(encode(cx, l, s, first + have++, swap->swapped));
+        }
+    }
+    for (; have < l->cfg.negatives; have++) s->lengths[first + have] = 0;
+    return KIN_OK;
+}
+
+static kin_status make_picture(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
+{
+    const kin_dataset *d = l->cfg.data;
+    const int64_t item = d->item_of[s->pair[row]];
+    const uint8_t *bytes;
+    uint8_t *own;
+    int64_t size;
+    kin_image image = {0};
+    KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
+    kin_status rc = kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &image);
+    free(own);
+    if (rc == KIN_OK)
+        rc = kin_augment_image(cx, &l->cfg.preprocess, &l->cfg.augment, kin_key(key, 0, 0), &image,
+                               s->images + row * row_bytes(l));
+    kin_image_free(&image);
+    return rc;
+}
+
+static void make_row(kin_ctx *cx, kin_loader *l, slot *s, int64_t row)
+{
+    const uint64_t key = kin_key(kin_key(l->cfg.seed, 0x726f77, (uint64_t)s->number), (uint64_t)row, 0);
+    kin_clear(cx);
+    s->bad[row] = make_picture(cx, l, s, row, key) != KIN_OK;
+    if (s->bad[row]) return;
+    if (encode(cx, l, s, row, l->cfg.data->caption[s->pair[row]]) == KIN_OK)
+        encode_negatives(cx, l, s, row, key);
+}
+
+static bool data_error(kin_status s)
+{
+    return s == KIN_FORMAT || s == KIN_UNSUPPORTED || s == KIN_IO;
+}
+
+/* The slot and row that a thread should make next; NULL when there is none. The lock is held. */
+static slot *next_row(kin_ctx *cx, kin_loader *l, int64_t *row)
+{
+    slot *s = l->drawn > 0 ? &l->slots[(l->drawn - 1) % l->ring] : NULL;
+    if (!s || s->taken == l->cfg.batch) {
+        /* The batch that the caller holds keeps its slot. */
+        const int64_t held = l->given > 0 ? 1 : 0;
+        if (l->drawn - l->given + held >= l->ring) return NULL;
+        s = &l->slots[l->drawn % l->ring];
+        if (draw(cx, l, s) != KIN_OK) return NULL;
+        l->drawn++;
+    }
+    *row = s->taken++;
+    return s;
+}
+
+static void *work(void *arg)
+{
+    kin_loader *l = arg;
+    kin_ctx cx = {0};
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        int64_t row = 0;
+        slot *s = next_row(&cx, l, &row);
+        if (!s && cx.status == KIN_OK) {
+            pthread_cond_wait(&l->work, &l->lock);
+            continue;
+        }
+        if (s) {
+            pthread_mutex_unlock(&l->lock);
+            make_row(&cx, l, s, row);
+            pthread_mutex_lock(&l->lock);
+            s->done++;
+            if (s->bad[row]) {
+                l->skipped++;
+                l->first_bad = cx;
+            }
+            if (s->done == l->cfg.batch) pthread_cond_signal(&l->ready);
+        }
+        if (cx.status != KIN_OK && !(s && s->bad[row] && data_error(cx.status))) {
+            if (l->trouble.status == KIN_OK) l->trouble = cx;
+            l->stop = true;
+            pthread_cond_signal(&l->ready);
+        }
+        kin_clear(&cx);
+    }
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+static kin_status make_slot(kin_ctx *cx, const kin_loader *l, slot *s)
+{
+    const int64_t texts = texts_of(l);
+    s->pair = kin_alloc(cx, l->cfg.batch, sizeof *s->pair);
+    s->images = kin_alloc(cx, l->cfg.batch, (size_t)row_bytes(l));
+    s->ids = kin_alloc(cx, texts * l->cfg.context, sizeof *s->ids);
+    s->lengths = kin_alloc(cx, texts, sizeof *s->lengths);
+    s->bad = kin_alloc(cx, l->cfg.batch, sizeof *s->bad);
+    return cx->status;
+}
+
+static kin_status open_loader(kin_ctx *cx, kin_loader *l, const json_t *state)
+{
+    const kin_dataset *d = l->cfg.data;
+    int64_t ids = 0;
+    if (l->cfg.batch > d->items)
+        return kin_fail(cx, KIN_ARG,
+                        "a batch of %lld needs as many different pictures; the training data has %lld",
+                        (long long)l->cfg.batch, (long long)d->items);
+    if (!kin_mul(texts_of(l), l->cfg.context, &ids) || ids > INT32_MAX)
+        return kin_fail(cx, KIN_ARG, "a batch of %lld texts of up to %lld ids is too large",
+                        (long long)texts_of(l), (long long)l->cfg.context);
+    KIN_TRY(kin_sampler_open(cx, &l->sampler, d->item_of, d->captions, d->items, l->cfg.seed));
+    if (state) KIN_TRY(kin_sampler_resume(cx, &l->sampler, state));
+    const kin_sampler *p = &l->sampler;
+    l->start = kin_sampler_state(p->pairs, p->seed, p->batches, p->epoch, p->position, p->waiting, p->waits);
+    if (!l->start) return kin_fail(cx, KIN_NOMEM, "out of memory");
+    l->ring = l->cfg.ahead + 1;
+    l->slots = kin_alloc0(cx, l->ring, sizeof *l->slots);
+    l->ids = kin_alloc(cx, ids, sizeof *l->ids);
+    l->off = kin_alloc(cx, texts_of(l) + 1, sizeof *l->off);
+    KIN_TRY(cx->status);
+    for (int64_t i = 0; i < l->ring; i++) KIN_TRY(make_slot(cx, l, &l->slots[i]));
+    const int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const int64_t threads = l->cfg.threads > 0 ? l->cfg.threads : kin_max64(1, kin_min64(8, cores / 2));
+    l->thread = kin_alloc(cx, threads, sizeof *l->thread);
+    KIN_TRY(cx->status);
+    for (; l->threads < threads; l->threads++)
+        if (pthread_create(&l->thread[l->threads], NULL, work, l) != 0) break;
+    if (l->threads == 0) return kin_fail(cx, KIN_IO, "the loader's threads could not be started");
+    return KIN_OK;
+}
+
+kin_loader *kin_loader_open(kin_ctx *cx, const kin_loader_cfg *cfg, const json_t *state)
+{
+    kin_loader *l = kin_alloc0(cx, 1, sizeof *l);
+    if (!l) return NULL;
+    l->cfg = *cfg;
+    l->cfg.ahead = kin_max64(1, cfg->ahead);
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    if (open_loader(cx, l, state) == KIN_OK) return l;
+    kin_loader_close(l);
+    return NULL;
+}
+
+void kin_loader_close(kin_loader *l)
+{
+    if (!l) return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    for (int64_t i = 0; i < l->threads; i++) pthread_join(l->thread[i], NULL);
+    for (int64_t i = 0; l->slots && i < l->ring; i++) {
+        slot *s = &l->slots[i];
+        free(s->pair);
+        free(s->images);
+        free(s->ids);
+        free(s->lengths);
+        free(s->bad);
+        free(s->waiting);
+    }
+    kin_sampler_close(&l->sampler);
+    pthread_cond_destroy(&l->ready);
+    pthread_cond_destroy(&l->work);
+    pthread_mutex_destroy(&l->lock);
+    json_decref(l->start);
+    free(l->slots);
+    free(l->thread);
+    free(l->ids);
+    free(l->off);
+    free(l);
+}
+
+static void append(kin_loader *l, const slot *s, int64_t text, kin_batch *out)
+{
+    const int32_t n = s->lengths[text], at = l->off[out->texts];
+    memcpy(l->ids + at, s->ids + text * l->cfg.context, (size_t)n * sizeof *l->ids);
+    l->off[++out->texts] = at + n;
+}
+
+/* Closes the gaps of what could not be read, and lays texts end to end. */
+static void pack(kin_loader *l, slot *s, kin_batch *out)
+{
+    *out = (kin_batch){
+        .images = s->images, .ids = l->ids, .off = l->off, .number = s->number, .epochs = s->epochs};
+    l->off[0] = 0;
+    for (int64_t r = 0; r < l->cfg.batch; r++) {
+        if (s->bad[r]) continue;
+        if (out->n != r)
+            memcpy(s->images + out->n * row_bytes(l), s->images + r * row_bytes(l), (size_t)row_bytes(l));
+        out->n++;
+        append(l, s, r, out);
+    }
+    for (int64_t r = 0; r < l->cfg.batch; r++) {
+        for (int64_t j = 0; j < l->cfg.negatives && !s->bad[r]; j++) {
+            const int64_t text = l->cfg.batch + r * l->cfg.negatives + j;
+            if (s->lengths[text] > 0) append(l, s, text, out);
+        }
+    }
+}
+
+kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out)
+{
+    const double began = kin_now();
+    pthread_mutex_lock(&l->lock);
+    slot *s = &l->slots[l->given % l->ring];
+    l->given++; /* frees the slot of the batch before */
+    pthread_cond_broadcast(&l->work);
+    while (!l->stop && !(l->drawn >= l->given && s->done == l->cfg.batch))
+        pthread_cond_wait(&l->ready, &l->lock);
+    const kin_ctx trouble = l->trouble, bad = l->first_bad;
+    const int64_t skipped = l->known = l->skipped;
+    pthread_mutex_unlock(&l->lock);
+    l->waited += kin_now() - began;
+    if (trouble.status != KIN_OK) return kin_fail(cx, trouble.status, "%s", trouble.message);
+    pack(l, s, out);
+    if (skipped > 0 && (l->told == 0 || skipped / 1000 > l->told / 1000)) {
+        kin_log(cx, KIN_WARN, "a picture is left out: %s (%lld so far)", bad.message, (long long)skipped);
+        l->told = skipped;
+    }
+    if (out->n == 0)
+        return kin_fail(cx, KIN_FORMAT, "not one picture of a batch of %lld could be read; the last: %s",
+                        (long long)l->cfg.batch, bad.message);
+    return KIN_OK;
+}
+
+json_t *kin_loader_state(const kin_loader *l)
+{
+    if (l->given == 0) return json_incref(l->start);
+    const slot *s = &l->slots[(l->given - 1) % l->ring];
+    return kin_sampler_state(l->sampler.pairs, l->sampler.seed, s->number + 1, s->epoch, s->position,
+                             s->waiting, s->waits);
+}
+
+double kin_loader_waited(const kin_loader *l)
+{
+    return l->waited;
+}
+
+int64_t kin_loader_skipped(const kin_loader *l)
+{
+    return l->known;
+}

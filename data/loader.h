@@ -1,0 +1,48 @@
+/* loader: batches of pairs, made ahead of the step by threads of its own. Which pairs are in which batch,
+ * their augmentation and negatives are pure functions of (seed, number of the batch): the number of threads,
+ * their luck and a resume in between change nothing. */
+#ifndef KIN_LOADER_H
+#define KIN_LOADER_H
+#include "core/json.h"
+#include "data/augment.h"
+#include "data/dataset.h"
+#include "data/tokenizer.h"
+
+typedef struct kin_loader_cfg {
+    const kin_dataset *data; /* borrowed, like the tokenizer */
+    const kin_tokenizer *tokenizer;
+    kin_preprocess preprocess;
+    kin_augment augment;
+    int64_t batch;     /* pairs */
+    int64_t context;   /* most ids of a text */
+    int64_t negatives; /* captions per pair that are false of its picture: the data's swaps, as far as there
+                          are */
+    int64_t threads, ahead; /* 0 threads: by the cores; batches prepared ahead */
+    uint64_t seed;
+} kin_loader_cfg;
+
+/* Belongs to the loader, valid until the next call. A picture that cannot be decoded is left out: n may be
+ * less than the batch size. */
+typedef struct kin_batch {
+    int64_t n, texts;      /* pairs; captions: n, then the negatives */
+    const uint8_t *images; /* [n, S, S, 3] */
+    const int32_t *ids;    /* [off[texts]] */
+    const int32_t *off;    /* [texts + 1] */
+    int64_t number;        /* of the batch, from 0 */
+    double epochs;         /* passes over the pairs when it was drawn */
+} kin_batch;
+
+typedef struct kin_loader kin_loader;
+/* state: of kin_loader_state, NULL to begin. KIN_ARG when the data has fewer pictures than a batch. */
+kin_loader *kin_loader_open(kin_ctx *cx, const kin_loader_cfg *cfg, const json_t *state);
+void kin_loader_close(kin_loader *l);
+
+/* Waits for the next batch. Undecodable pictures are logged: the first, then every 1000th. Fails when a whole
+ * batch could not be read. */
+kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out);
+/* Where the stream stands after the last batch given out; the caller owns it. */
+json_t *kin_loader_state(const kin_loader *l);
+double kin_loader_waited(const kin_loader *l);   /* seconds spent in kin_loader_next so far */
+int64_t kin_loader_skipped(const kin_loader *l); /* pictures left out so far */
+
+#endif
