@@ -1,0 +1,151 @@
+#include "train/embed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+kin_status kin_embedder_open(kin_ctx *cx, kin_embedder *e, const kin_model *model, kin_programs *programs,
+                             int64_t batch)
+{
+    const kin_model_cfg *m = &model->cfg;
+    kin_backend *b = programs->backend;
+    *e = (kin_embedder){.model = model, .programs = programs, .batch = batch};
+    e->io_bytes = batch * m->embed_dim * (int64_t)kin_dtype_size(b->real);
+    e->pixels = kin_alloc(cx, batch * m->vision.image_size * m->vision.image_size, 3);
+    e->ids = kin_alloc(cx, batch * m->text.context, sizeof *e->ids);
+    e->off = kin_alloc(cx, batch + 1, sizeof *e->off);
+    e->rows = kin_alloc(cx, batch * m->embed_dim, sizeof(double));
+    e->io = b->alloc(b, e->io_bytes);
+    if (!e->io) kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for embeddings", (long long)e->io_bytes);
+    return cx->status;
+}
+
+void kin_embedder_close(kin_embedder *e)
+{
+    if (e->io) e->programs->backend->release(e->programs->backend, e->io, e->io_bytes);
+    free(e->pixels);
+    free(e->ids);
+    free(e->off);
+    free(e->rows);
+    *e = (kin_embedder){0};
+}
+
+/* Runs a bound program over n rows and brings its result home. */
+static kin_status finish(kin_ctx *cx, kin_embedder *e, kin_program *p, const kin_run *run, int64_t n,
+                         float *out)
+{
+    kin_backend *b = e->programs->backend;
+    const int64_t count = n * e->model->cfg.embed_dim;
+    KIN_TRY(kin_program_bind(cx, p, "embedding", e->io));
+    KIN_TRY(kin_program_run(cx, p, run));
+    if (b->real == KIN_F32) {
+        b->download(b, out, e->io, count * (int64_t)sizeof *out);
+        return KIN_OK;
+    }
+    double wide;
+    b->download(b, e->rows, e->io, count * (int64_t)sizeof wide);
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(&wide, (char *)e->rows + i * (int64_t)sizeof wide, sizeof wide);
+        out[i] = (float)wide;
+    }
+    return KIN_OK;
+}
+
+static kin_status embed_images(kin_ctx *cx, kin_embedder *e, void *images, int64_t n, float *out)
+{
+    kin_run run = {0};
+    kin_program *p = kin_programs_get(cx, e->programs, KIN_TASK_IMAGES, false, e->batch, 0, 0);
+    if (!p) return cx->status;
+    KIN_TRY(kin_program_bind(cx, p, "images", images));
+    kin_run_rows(p, &run, "images", n);
+    return finish(cx, e, p, &run, n, out);
+}
+
+kin_status kin_embed_pixels(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
+{
+    const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
+    for (int64_t i = 0; i < n; i += e->batch) {
+        const int64_t now = kin_min64(e->batch, n - i);
+        memcpy(e->pixels, images + i * bytes, (size_t)(now * bytes));
+        KIN_TRY(embed_images(cx, e, e->pixels, now, out + i * e->model->cfg.embed_dim));
+    }
+    return KIN_OK;
+}
+
+static kin_status embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out)
+{
+    const int64_t context = e->model->cfg.text.context;
+    e->off[0] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t length =
+            kin_tokenizer_encode(cx, e->model->tokenizer, text[i], context, e->ids + e->off[i]);
+        if (length < 0) return cx->status;
+        e->off[i + 1] = e->off[i] + (int32_t)length;
+    }
+    kin_run run = {0};
+    kin_program *p = kin_programs_get(cx, e->programs, KIN_TASK_TEXTS, false, 0, e->batch, e->off[n]);
+    if (!p) return cx->status;
+    KIN_TRY(kin_program_bind(cx, p, "ids", e->ids));
+    KIN_TRY(kin_program_bind(cx, p, "off", e->off));
+    kin_run_rows(p, &run, "texts", n);
+    kin_run_rows(p, &run, "tokens", e->off[n]);
+    return finish(cx, e, p, &run, n, out);
+}
+
+kin_status kin_embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i += e->batch)
+        KIN_TRY(embed_texts(cx, e, text + i, kin_min64(e->batch, n - i), out + i * e->model->cfg.embed_dim));
+    return KIN_OK;
+}
+
+static kin_status read_picture(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, int64_t item,
+                               uint8_t *pixels)
+{
+    const uint8_t *bytes;
+    uint8_t *own;
+    int64_t size;
+    kin_image image = {0};
+    KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
+    kin_status rc = kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &image);
+    free(own);
+    if (rc == KIN_OK) rc = kin_preprocess_image(cx, &e->model->preprocess, &image, pixels);
+    kin_image_free(&image);
+    return rc;
+}
+
+/* Decodes a batch; the errors of threads become the caller's in the order of the pictures. */
+static kin_status read_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
+                                bool *bad)
+{
+    const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
+    int64_t worst = n;
+    kin_ctx first = {0};
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t i = 0; i < n; i++) {
+        kin_ctx mine = {0};
+        const bool failed = read_picture(&mine, e, d, from + i, e->pixels + i * bytes) != KIN_OK;
+        if (failed) memset(e->pixels + i * bytes, 0, (size_t)bytes);
+        if (bad) bad[i] = failed;
+        if (!failed || (bad && mine.status != KIN_NOMEM)) continue;
+#pragma omp critical(kin_read_pictures)
+        if (i < worst) {
+            worst = i;
+            first = mine;
+        }
+    }
+    return first.status == KIN_OK ? KIN_OK : kin_fail(cx, first.status, "%s", first.message);
+}
+
+kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
+                              float *out, bool *bad)
+{
+    const int64_t width = e->model->cfg.embed_dim;
+    for (int64_t i = 0; i < n; i += e->batch) {
+        const int64_t now = kin_min64(e->batch, n - i);
+        KIN_TRY(read_pictures(cx, e, d, from + i, now, bad ? bad + i : NULL));
+        KIN_TRY(embed_images(cx, e, e->pixels, now, out + i * width));
+        for (int64_t k = 0; bad && k < now; k++)
+            if (bad[i + k]) memset(out + (i + k) * width, 0, (size_t)width * sizeof *out);
+    }
+    return KIN_OK;
+}

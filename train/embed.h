@@ -1,0 +1,33 @@
+/* embed: embeddings of pictures and captions, in batches of one size, with whatever weights the model has
+ * now. */
+#ifndef KIN_EMBED_H
+#define KIN_EMBED_H
+#include "data/dataset.h"
+#include "train/model.h"
+#include "train/programs.h"
+
+typedef struct kin_embedder {
+    const kin_model *model;
+    kin_programs *programs;
+    int64_t batch;
+    uint8_t *pixels;    /* [batch, S, S, 3] */
+    int32_t *ids, *off; /* [batch * context], [batch + 1] */
+    float *rows;        /* [batch, E], for backends whose real is not f32: read through it */
+    void *io;           /* [batch, E] in backend memory */
+    int64_t io_bytes;
+} kin_embedder;
+
+/* model and programs are borrowed. Free with kin_embedder_close, also after a failure. */
+kin_status kin_embedder_open(kin_ctx *cx, kin_embedder *e, const kin_model *model, kin_programs *programs,
+                             int64_t batch);
+void kin_embedder_close(kin_embedder *e);
+
+/* out [n, E], L2-normalised. */
+kin_status kin_embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out);
+/* images [n, S, S, 3], preprocessed */
+kin_status kin_embed_pixels(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out);
+/* Items from .. from + n - 1 of a dataset, decoded on all threads. A picture that cannot be read is an error;
+ * or, when bad [n] is given, true there, and its row zeros. */
+kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
+                              float *out, bool *bad);
+#endif

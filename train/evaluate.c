@@ -1,0 +1,92 @@
+#include "train/evaluate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, float **image, float **text)
+{
+    const int64_t width = e->model->cfg.embed_dim;
+    *image = kin_alloc(cx, d->items * width, sizeof **image);
+    *text = kin_alloc(cx, kin_max64(1, d->captions * width), sizeof **text);
+    if (cx->status == KIN_OK) kin_embed_pictures(cx, e, d, 0, d->items, *image, NULL);
+    if (cx->status == KIN_OK) kin_embed_texts(cx, e, d->caption, d->captions, *text);
+    if (cx->status == KIN_OK) return KIN_OK;
+    free(*image);
+    free(*text);
+    *image = *text = NULL;
+    return cx->status;
+}
+
+/* The swaps of one kind: texts [2n], true then false, and their pictures. */
+typedef struct swaps {
+    const char **text;
+    int64_t *image_of;
+    float *embedding;
+    int64_t n;
+} swaps;
+
+static void gather(const kin_dataset *d, const char *kind, swaps *s)
+{
+    for (int64_t i = 0; i < d->items; i++) {
+        for (int64_t k = d->item[i].swap; k < d->item[i].swap + d->item[i].swaps; k++) {
+            if (strcmp(d->swap[k].kind, kind) != 0) continue;
+            s->image_of[s->n] = i;
+            s->text[s->n++] = d->swap[k].caption;
+        }
+    }
+    int64_t at = s->n;
+    for (int64_t k = 0; k < d->swaps; k++)
+        if (strcmp(d->swap[k].kind, kind) == 0) s->text[at++] = d->swap[k].swapped;
+}
+
+static kin_status swap_accuracy(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const float *image,
+                                const char *kind, json_t *out)
+{
+    const int64_t width = e->model->cfg.embed_dim;
+    swaps s = {.text = kin_alloc(cx, 2 * d->swaps, sizeof *s.text),
+               .image_of = kin_alloc(cx, d->swaps, sizeof *s.image_of)};
+    double accuracy = 0.0;
+    if (s.text && s.image_of) {
+        gather(d, kind, &s);
+        s.embedding = kin_alloc(cx, 2 * s.n * width, sizeof *s.embedding);
+    }
+    if (s.embedding && kin_embed_texts(cx, e, s.text, 2 * s.n, s.embedding) == KIN_OK)
+        kin_swap_accuracy(cx, image, d->items, s.embedding, s.embedding + s.n * width, s.image_of, s.n, width,
+                          &accuracy);
+    if (cx->status == KIN_OK) {
+        char key[96];
+        snprintf(key, sizeof key, "swap_%.60s_accuracy", kind);
+        json_object_set_new(out, key, json_real(accuracy));
+        snprintf(key, sizeof key, "swap_%.60s_count", kind);
+        json_object_set_new(out, key, json_integer(s.n));
+    }
+    free(s.text);
+    free(s.image_of);
+    free(s.embedding);
+    return cx->status;
+}
+
+json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t bootstrap)
+{
+    float *image, *text;
+    kin_retrieval r;
+    if (kin_embed_dataset(cx, e, d, &image, &text) != KIN_OK) return NULL;
+    const kin_retrieval_in in = {.image = image,
+                                 .text = text,
+                                 .image_of = d->item_of,
+                                 .images = d->items,
+                                 .texts = d->captions,
+                                 .E = e->model->cfg.embed_dim,
+                                 .bootstrap = bootstrap};
+    json_t *out = kin_eval_retrieval(cx, &in, &r) == KIN_OK ? kin_retrieval_json(cx, &r) : NULL;
+    for (int64_t k = 0; out && k < d->swaps && cx->status == KIN_OK; k++) {
+        char key[96];
+        snprintf(key, sizeof key, "swap_%.60s_accuracy", d->swap[k].kind);
+        if (!json_object_get(out, key)) swap_accuracy(cx, e, d, image, d->swap[k].kind, out);
+    }
+    free(image);
+    free(text);
+    if (cx->status == KIN_OK) return out;
+    json_decref(out);
+    return NULL;
+}

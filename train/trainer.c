@@ -1,0 +1,200 @@
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static kin_status open_data(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    if (!*c->train_data)
+        return kin_fail(cx, KIN_ARG,
+                        "train-data is not set: shards ('DIR/{000..009}.tar'), a Karpathy JSON or a folder");
+    t->train = kin_dataset_open(cx, c->train_data, c->train_split);
+    if (!t->train) return kin_within(cx, "training data");
+    if (*c->val_data) t->val = kin_dataset_open(cx, c->val_data, c->val_split);
+    return cx->status == KIN_OK ? KIN_OK : kin_within(cx, "validation data");
+}
+
+/* The run's own on resume, the named one, or one learned from the captions. */
+static kin_tokenizer *open_tokenizer(kin_ctx *cx, kin_trainer *t, int64_t vocab)
+{
+    const kin_config *c = t->cfg;
+    if (*c->resume) {
+        char *last = kin_sprintf(cx, "%s/last", c->resume);
+        kin_tokenizer *tokenizer = last ? kin_tokenizer_load(cx, last) : NULL;
+        free(last);
+        return tokenizer;
+    }
+    if (*c->tokenizer) return kin_tokenizer_load(cx, c->tokenizer);
+    return kin_tokenizer_train(cx, t->train->caption, t->train->captions, c->vocab > 0 ? c->vocab : vocab);
+}
+
+static kin_status override(kin_ctx *cx, json_t *json, const char *path, double value)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.17g", value);
+    return kin_model_cfg_override(cx, json, path, text);
+}
+
+/* The model's JSON with everything that the options say about it. */
+static json_t *model_json(kin_ctx *cx, const kin_config *c)
+{
+    if (!*c->model) {
+        kin_fail(cx, KIN_ARG, "model is not set: a name of configs/models, or a JSON file");
+        return NULL;
+    }
+    json_t *json = kin_model_json(cx, c->model);
+    if (!json) return NULL;
+    for (int64_t i = 0; i < c->override_count && cx->status == KIN_OK; i++)
+        kin_model_cfg_override(cx, json, c->overrides[i].path, c->overrides[i].value);
+    if (c->patch_drop > 0.0) override(cx, json, "vision.patch_dropout", c->patch_drop);
+    if (c->scale_init > 0.0) override(cx, json, "init_logit_scale", log(c->scale_init));
+    if (strcmp(c->loss, "siglip") == 0 && !json_object_get(json, "init_logit_bias"))
+        override(cx, json, "init_logit_bias", -10.0);
+    if (cx->status == KIN_OK) return json;
+    json_decref(json);
+    return NULL;
+}
+
+static kin_status open_model(kin_ctx *cx, kin_trainer *t)
+{
+    json_t *json = model_json(cx, t->cfg);
+    if (!json) return cx->status;
+    const int64_t vocab =
+        kin_json_int(cx, json_object_get(json, "text_cfg"), "vocab_size", 49408, 1, 1 << 24);
+    kin_tokenizer *tokenizer = cx->status == KIN_OK ? open_tokenizer(cx, t, vocab) : NULL;
+    if (!tokenizer) {
+        json_decref(json);
+        return cx->status;
+    }
+    const kin_preprocess pre = kin_preprocess_default();
+    t->model = kin_model_new(cx, json, tokenizer, &pre, t->loss);
+    return cx->status;
+}
+
+/* Comma-separated globs; each must match something, or it is a typing error. */
+static kin_status freeze(kin_ctx *cx, kin_params *p, const char *globs)
+{
+    while (*globs) {
+        const int n = (int)strcspn(globs, ",");
+        char *glob = kin_sprintf(cx, "%.*s", n, globs);
+        if (!glob) return cx->status;
+        const int matched = kin_params_freeze(p, glob);
+        if (*glob && matched == 0)
+            kin_fail(cx, KIN_ARG, "freeze: no parameter is called '%s'; names are like %s and %s", glob,
+                     p->param[0].name, p->param[p->count - 1].name);
+        free(glob);
+        KIN_TRY(cx->status);
+        globs += n + (globs[n] == ',');
+    }
+    return KIN_OK;
+}
+
+static int64_t total_steps(const kin_trainer *t)
+{
+    if (t->cfg->steps > 0) return t->cfg->steps;
+    return (int64_t)ceil(t->cfg->epochs * (double)t->train->captions / (double)t->cfg->batch);
+}
+
+static kin_status open_schedule(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    t->lr = (kin_lr){.base = c->lr, .min = c->min_lr, .warmup = c->warmup, .steps = total_steps(t)};
+    if (t->lr.steps < 1)
+        return kin_fail(cx, KIN_ARG, "neither steps nor epochs is set: how long is the run?");
+    if (c->warmup >= 1.0 / 3.0)
+        kin_log(cx, KIN_WARN,
+                "warm-up is %.0f %% of the run: the learning rate is at its peak only after that",
+                c->warmup * 100.0);
+    return kin_lr_kind_of(cx, c->schedule, &t->lr.kind);
+}
+
+static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    if (c->negatives > 0 && !t->loss->more_texts)
+        return kin_fail(cx, KIN_ARG,
+                        "negatives = %lld, but loss %s has no use for captions without a picture",
+                        (long long)c->negatives, c->loss);
+    t->backend = kin_backend_cpu(cx, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
+    if (!t->backend) return cx->status;
+    kin_params *p = t->model->params;
+    KIN_TRY(freeze(cx, p, c->freeze));
+    KIN_TRY(kin_params_alloc(cx, p, t->backend, true, c->ema > 0.0));
+    KIN_TRY(kin_params_init(cx, p, (uint64_t)c->seed));
+    const kin_optim_cfg optim = {.beta1 = c->beta1,
+                                 .beta2 = c->beta2,
+                                 .eps = c->eps,
+                                 .wd = c->wd,
+                                 .clip = c->clip,
+                                 .ema = c->ema,
+                                 .scale_max = c->scale_max};
+    KIN_TRY(kin_optim_open(cx, &t->optim, p, &optim));
+    t->programs = (kin_programs){
+        .cfg = t->model->cfg,
+        .recompute = c->recompute,
+        .loss = t->loss,
+        .loss_cfg = {.smoothing = (float)c->smoothing, .margin = (float)c->margin},
+        .params = p,
+        .backend = t->backend,
+    };
+    const int64_t texts = c->batch * (1 + c->negatives);
+    KIN_TRY(kin_stepper_open(cx, &t->stepper, &t->programs, c->batch, texts, c->chunk));
+    if (t->val) KIN_TRY(kin_embedder_open(cx, &t->embedder, t->model, &t->programs, c->eval_batch));
+    return KIN_OK;
+}
+
+static kin_status open_loader(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    const kin_loader_cfg cfg = {.data = t->train,
+                                .tokenizer = t->model->tokenizer,
+                                .preprocess = t->model->preprocess,
+                                .augment = {.crop_min = c->crop_min,
+                                            .flip = c->flip,
+                                            .jitter = c->jitter,
+                                            .grey = c->grey,
+                                            .erase = c->erase},
+                                .batch = c->batch,
+                                .context = t->model->cfg.text.context,
+                                .negatives = c->negatives,
+                                .threads = c->loader_threads,
+                                .ahead = c->ahead,
+                                .seed = (uint64_t)c->seed};
+    t->loader = kin_loader_open(cx, &cfg, t->state.loader);
+    return cx->status;
+}
+
+kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg)
+{
+    const bool elsewhere = *cfg->resume && !kin_config_given(cfg, "out");
+    *t = (kin_trainer){.cfg = cfg, .state = {.best = -1.0}, .loss = kin_loss_find(cfg->loss)};
+    t->out = kin_strdup(cx, elsewhere ? cfg->resume : cfg->out);
+    KIN_TRY(cx->status);
+    KIN_TRY(open_data(cx, t));
+    KIN_TRY(open_schedule(cx, t));
+    KIN_TRY(open_model(cx, t));
+    KIN_TRY(open_compute(cx, t));
+    if (*cfg->resume) {
+        KIN_TRY(kin_checkpoint_load(cx, cfg->resume, t->model, &t->optim, &t->state));
+        kin_log(cx, KIN_INFO, "going on from step %lld of %s", (long long)t->state.step, cfg->resume);
+    }
+    return open_loader(cx, t);
+}
+
+void kin_trainer_close(kin_trainer *t)
+{
+    kin_loader_close(t->loader);
+    kin_embedder_close(&t->embedder);
+    kin_stepper_close(&t->stepper);
+    kin_optim_close(&t->optim);
+    if (t->backend) kin_programs_close(&t->programs);
+    kin_model_free(t->model);
+    kin_backend_close(t->backend);
+    kin_dataset_close(t->train);
+    kin_dataset_close(t->val);
+    json_decref(t->state.loader);
+    free(t->out);
+    *t = (kin_trainer){0};
+}
