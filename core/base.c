@@ -175,46 +175,6 @@ kin_status kin_read_file(kin_ctx *cx, const char *path, int64_t limit, uint8_t *
     return KIN_OK;
 }
 
-static kin_status sync_folder_of(kin_ctx *cx, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? kin_sprintf(cx, "%.*s", (int)(slash - path) + 1, path) : kin_strdup(cx, ".");
-    if (!folder) return cx->status;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    kin_status rc = KIN_OK;
-    if (fd < 0 || fsync(fd) != 0) rc = kin_fail(cx, KIN_IO, "%s: %s", folder, strerror(errno));
-    if (fd >= 0) close(fd);
-    free(folder);
-    return rc;
-}
-
-kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64_t size)
-{
-    char *temporary = kin_sprintf(cx, "%s.tmp", path);
-    if (!temporary) return cx->status;
-    kin_status rc = KIN_OK;
-    int fd = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        rc = kin_fail(cx, KIN_IO, "%s: %s", temporary, strerror(errno));
-        free(temporary);
-        return rc;
-    }
-    int64_t done = 0;
-    while (rc == KIN_OK && done < size) {
-        ssize_t n = write(fd, (const uint8_t *)data + done, (size_t)(size - done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) rc = kin_fail(cx, KIN_IO, "%s: %s", temporary, strerror(errno));
-        else done += n;
-    }
-    if (rc == KIN_OK && fsync(fd) != 0) rc = kin_fail(cx, KIN_IO, "%s: %s", temporary, strerror(errno));
-    if (close(fd) != 0 && rc == KIN_OK) rc = kin_fail(cx, KIN_IO, "%s: %s", temporary, strerror(errno));
-    if (rc == KIN_OK && rename(temporary, path) != 0)
-        rc = kin_fail(cx, KIN_IO, "%s: %s", path, strerror(errno));
-    if (rc != KIN_OK) unlink(temporary);
-    free(temporary);
-    return rc == KIN_OK ? sync_folder_of(cx, path) : rc;
-}
-
 kin_status kin_make_dirs(kin_ctx *cx, const char *path)
 {
     char *p = kin_strdup(cx, path);
@@ -248,4 +208,23 @@ uint64_t kin_fnv(uint64_t h, const void *data, size_t size)
     const uint8_t *p = data;
     for (size_t i = 0; i < size; i++) h = (h ^ p[i]) * 0x100000001b3ull;
     return h;
+}
+
+int kin_edit_distance(const char *a, const char *b)
+{
+    const size_t n = strlen(a), m = strlen(b);
+    int row[32];
+    if (n > 31 || m > 31) return 99;
+    for (size_t j = 0; j <= m; j++) row[j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= m; j++) {
+            const int changed = diagonal + (a[i - 1] != b[j - 1]);
+            const int shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
+            diagonal = row[j];
+            row[j] = changed < shorter + 1 ? changed : shorter + 1;
+        }
+    }
+    return row[m];
 }

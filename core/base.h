@@ -72,10 +72,12 @@ char *kin_sprintf(kin_ctx *cx, const char *format, ...) __attribute__((format(pr
 
 /* Whole file into memory (NUL after the last byte, not counted), at most `limit` bytes. */
 kin_status kin_read_file(kin_ctx *cx, const char *path, int64_t limit, uint8_t **data, int64_t *size);
-/* Atomic write: temporary beside it, fsync, rename, fsync of the folder. The old file survives errors. */
-kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64_t size);
 /* mkdir -p */
 kin_status kin_make_dirs(kin_ctx *cx, const char *path);
+
+/* Letters to change, add or remove between two words (Levenshtein): for "did you mean". Words of more than 31
+ * characters count as far. */
+int kin_edit_distance(const char *a, const char *b);
 
 double kin_now(void); /* monotonic seconds */
 

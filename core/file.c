@@ -83,3 +83,11 @@ void kin_file_abandon(kin_file *f)
     unlink(f->temporary);
     release(f);
 }
+
+kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64_t size)
+{
+    kin_file *f = kin_file_new(cx, path);
+    if (!f) return cx->status;
+    kin_file_write(cx, f, data, size);
+    return kin_file_finish(cx, f);
+}

@@ -9,6 +9,8 @@ kin_file *kin_file_new(kin_ctx *cx, const char *path); /* NULL on failure */
 kin_status kin_file_write(kin_ctx *cx, kin_file *f, const void *data, int64_t size);
 /* Frees f in any case; on failure (of this or of an earlier write) PATH.tmp is removed, PATH untouched. */
 kin_status kin_file_finish(kin_ctx *cx, kin_file *f);
+/* All of it at once. */
+kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64_t size);
 void kin_file_abandon(kin_file *f); /* frees, removes PATH.tmp; NULL is allowed */
 
 #endif

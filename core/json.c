@@ -1,7 +1,10 @@
 #include "core/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/file.h"
 
 json_t *kin_json_parse(kin_ctx *cx, const char *what, const void *data, size_t size)
 {
@@ -21,11 +24,25 @@ json_t *kin_json_load(kin_ctx *cx, const char *path, int64_t limit)
     return v;
 }
 
+/* json_dumps takes no notice when memory runs out within a key (jansson#655); a stream's error sticks. */
+char *kin_json_text(const json_t *value, size_t flags)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    bool bad = json_dumpf(value, f, flags) != 0 || ferror(f);
+    bad |= fclose(f) != 0;
+    if (!bad) return text;
+    free(text);
+    return NULL;
+}
+
 kin_status kin_json_save(kin_ctx *cx, const char *path, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    char *text = kin_json_text(value, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     if (!text) return kin_fail(cx, KIN_NOMEM, "%s: out of memory while writing JSON", path);
-    kin_status rc = kin_write_file(cx, path, text, (int64_t)strlen(text));
+    const kin_status rc = kin_write_file(cx, path, text, (int64_t)strlen(text));
     free(text);
     return rc;
 }

@@ -9,6 +9,8 @@
 /* Parses `size` bytes; `what` names them in messages (a file name). NULL on failure. json_decref it. */
 json_t *kin_json_parse(kin_ctx *cx, const char *what, const void *data, size_t size);
 json_t *kin_json_load(kin_ctx *cx, const char *path, int64_t limit);
+/* jansson's dump with its flags; NULL when memory runs out. The caller frees it. */
+char *kin_json_text(const json_t *value, size_t flags);
 /* Indented by 2, keys in insertion order, written atomically. */
 kin_status kin_json_save(kin_ctx *cx, const char *path, const json_t *value);
 

@@ -111,20 +111,6 @@ static json_t *entry_of(const declared *d, int64_t begin)
     return e;
 }
 
-/* json_dumps takes no notice when memory runs out within a key (jansson#655); a stream's error sticks. */
-static char *text_of(const json_t *header)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-    if (!f) return NULL;
-    bool bad = json_dumpf(header, f, JSON_COMPACT) != 0 || ferror(f);
-    bad |= fclose(f) != 0;
-    if (!bad) return text;
-    free(text);
-    return NULL;
-}
-
 kin_status kin_st_writer_begin(kin_ctx *cx, kin_st_writer *w)
 {
     if (w->begun) return kin_fail(cx, KIN_ARG, "%s: the header is written already", w->path);
@@ -142,7 +128,7 @@ kin_status kin_st_writer_begin(kin_ctx *cx, kin_st_writer *w)
         failed = json_object_set_new(header, d->name, entry_of(d, at));
         at += d->bytes;
     }
-    char *text = failed ? NULL : text_of(header);
+    char *text = failed ? NULL : kin_json_text(header, JSON_COMPACT);
     json_decref(header);
     if (!text) return kin_fail(cx, KIN_ARG, "%s: no header: a name is not UTF-8, or out of memory", w->path);
 

@@ -156,16 +156,31 @@ static kin_status read_any(kin_ctx *cx, kin_dataset *d, const char *path, const 
     return kin_webdataset_read(cx, d, path);
 }
 
-kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split)
+static kin_dataset *open_any(kin_ctx *cx, const char *path, const char *split, bool bare)
 {
     kin_dataset *d = kin_alloc0(cx, 1, sizeof *d);
     if (!d) return NULL;
-    if (read_any(cx, d, path, split ? split : "") == KIN_OK && d->items == 0)
-        kin_fail(cx, KIN_FORMAT, "%s: no picture with a caption in it (%lld samples lack one of the two)",
-                 path, (long long)d->skipped);
+    d->bare = bare;
+    if (bare && kin_picture_name(path))
+        kin_dataset_item(cx, d, path, -1, 0, 0);
+    else
+        read_any(cx, d, path, split);
+    if (cx->status == KIN_OK && d->items == 0)
+        kin_fail(cx, KIN_FORMAT, "%s: no picture%s in it (%lld samples were passed over)", path,
+                 bare ? "" : " with a caption", (long long)d->skipped);
     if (cx->status == KIN_OK) return d;
     kin_dataset_close(d);
     return NULL;
+}
+
+kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split)
+{
+    return open_any(cx, path, split ? split : "", false);
+}
+
+kin_dataset *kin_pictures_open(kin_ctx *cx, const char *path)
+{
+    return open_any(cx, path, "", true);
 }
 
 void kin_dataset_close(kin_dataset *d)

@@ -35,6 +35,7 @@ typedef struct kin_dataset {
     int64_t swaps;
     kin_source *source;
     int64_t sources;
+    bool bare;       /* pictures without a caption are items too */
     int64_t skipped; /* samples without a picture or a caption */
     /* private */
     struct kin_text_block *text;
@@ -44,6 +45,8 @@ typedef struct kin_dataset {
 /* split: of formats that have splits ("train" takes in Karpathy's "restval"); others ignore it. NULL on
  * failure; an empty set is a failure that says what was looked at. */
 kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split);
+/* Pictures alone, captions where there are any: a folder with its sub-folders, one picture's file, or shards. */
+kin_dataset *kin_pictures_open(kin_ctx *cx, const char *path);
 void kin_dataset_close(kin_dataset *d);
 
 /* The bytes of a picture: inside the mapped archive, or read into *own (free it), which is NULL else. */

@@ -23,6 +23,7 @@ static kin_status read_picture(kin_ctx *cx, kin_dataset *d, const char *path)
     free(beside);
     if (!there) { /* a picture without a caption */
         kin_clear(cx);
+        if (d->bare) return kin_dataset_item(cx, d, path, -1, 0, 0);
         d->skipped++;
         return KIN_OK;
     }
@@ -30,7 +31,7 @@ static kin_status read_picture(kin_ctx *cx, kin_dataset *d, const char *path)
     if (cx->status == KIN_OK)
         kin_dataset_caption(cx, d, (const char *)text, (int64_t)strnlen((const char *)text, (size_t)size));
     free(text);
-    if (cx->status == KIN_OK && d->item[d->items - 1].captions == 0) {
+    if (cx->status == KIN_OK && d->item[d->items - 1].captions == 0 && !d->bare) {
         d->items--;
         d->skipped++;
     }

@@ -345,3 +345,9 @@ int64_t kin_loader_skipped(const kin_loader *l)
 {
     return l->known;
 }
+
+int64_t kin_loader_bytes(const kin_loader *l)
+{
+    const int64_t texts = texts_of(l), ids = texts * l->cfg.context * (int64_t)sizeof(int32_t);
+    return l->ring * (l->cfg.batch * row_bytes(l) + ids) + ids;
+}

@@ -43,6 +43,7 @@ kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out);
 /* Where the stream stands after the last batch given out; the caller owns it. */
 json_t *kin_loader_state(const kin_loader *l);
 double kin_loader_waited(const kin_loader *l);   /* seconds spent in kin_loader_next so far */
+int64_t kin_loader_bytes(const kin_loader *l);   /* of the batches on their way */
 int64_t kin_loader_skipped(const kin_loader *l); /* pictures left out so far */
 
 #endif

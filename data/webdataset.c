@@ -45,7 +45,7 @@ static kin_status read_json(kin_ctx *cx, kin_dataset *d, const char *what, const
 static kin_status finish(kin_ctx *cx, kin_dataset *d, int32_t source, const sample *s)
 {
     if (!s->picture && !s->text && !s->json) return KIN_OK;
-    if (!s->picture || (!s->text && !s->json)) {
+    if (!s->picture || (!s->text && !s->json && !d->bare)) {
         d->skipped++;
         return KIN_OK;
     }
@@ -63,7 +63,7 @@ static kin_status finish(kin_ctx *cx, kin_dataset *d, int32_t source, const samp
         const char *text = (const char *)bytes + s->text->offset;
         KIN_TRY(kin_dataset_caption(cx, d, text, (int64_t)strnlen(text, (size_t)s->text->size)));
     }
-    if (d->item[d->items - 1].captions == 0) {
+    if (d->item[d->items - 1].captions == 0 && !d->bare) {
         d->swaps = d->item[d->items - 1].swap;
         d->items--;
         d->skipped++;

@@ -14,6 +14,7 @@
 #include "core/json.h"
 #include "core/op.h"
 #include "core/rng.h"
+#include "core/file.h"
 
 /* ---- base ---------------------------------------------------------------------------------------------- */
 

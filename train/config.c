@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
+
 enum { FILE_MAX = 1 << 16, HELP_COLUMN = 36 };
 
 typedef enum key_type { STRING, CHOICE, INT, REAL, BOOL } key_type;
@@ -104,32 +106,12 @@ bool kin_config_given(const kin_config *c, const char *key)
     return k && c->given[k - keys];
 }
 
-/* Levenshtein distance; words of more than 31 characters count as far. */
-static int distance(const char *a, const char *b)
-{
-    const size_t n = strlen(a), m = strlen(b);
-    int row[32];
-    if (n > 31 || m > 31) return 99;
-    for (size_t j = 0; j <= m; j++) row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            const int changed = diagonal + (a[i - 1] != b[j - 1]);
-            const int shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            diagonal = row[j];
-            row[j] = changed < shorter + 1 ? changed : shorter + 1;
-        }
-    }
-    return row[m];
-}
-
 static kin_status unknown(kin_ctx *cx, const char *key)
 {
     const char *nearest = NULL;
     int least = (int)strlen(key) / 3 + 2;
     for (const key_def *k = keys; k < keys + KEYS; k++) {
-        const int d = distance(key, k->key);
+        const int d = kin_edit_distance(key, k->key);
         if (d >= least) continue;
         least = d;
         nearest = k->key;
@@ -418,7 +400,13 @@ static char *close_text(kin_ctx *cx, FILE *f, char **text)
     return NULL;
 }
 
-char *kin_config_text(kin_ctx *cx, const kin_config *c)
+/* Does this key belong to one call rather than to the run? */
+static bool of_the_call(const char *key)
+{
+    return strcmp(key, "resume") == 0 || strcmp(key, "stop-at") == 0 || strcmp(key, "dry-run") == 0;
+}
+
+static char *text_of(kin_ctx *cx, const kin_config *c, bool run_only)
 {
     char *text = NULL;
     size_t size;
@@ -428,6 +416,7 @@ char *kin_config_text(kin_ctx *cx, const kin_config *c)
         return NULL;
     }
     for (const key_def *k = keys; k < keys + KEYS; k++) {
+        if (run_only && of_the_call(k->key)) continue;
         fprintf(f, "%s = ", k->key);
         print_value(f, c, k);
         fputc('\n', f);
@@ -440,9 +429,14 @@ char *kin_config_text(kin_ctx *cx, const kin_config *c)
     return close_text(cx, f, &text);
 }
 
+char *kin_config_text(kin_ctx *cx, const kin_config *c)
+{
+    return text_of(cx, c, false);
+}
+
 kin_status kin_config_save(kin_ctx *cx, const kin_config *c, const char *path)
 {
-    char *text = kin_config_text(cx, c);
+    char *text = text_of(cx, c, true);
     if (!text) return cx->status;
     const kin_status rc = kin_write_file(cx, path, text, (int64_t)strlen(text));
     free(text);

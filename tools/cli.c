@@ -1,0 +1,168 @@
+#include "tools/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_help(const char *usage, const cli_flag *flags)
+{
+    printf("usage: kin %s\n", usage);
+    for (const cli_flag *f = flags; f->name; f++) {
+        const int n = (int)strcspn(f->help, " ");
+        const bool argument = f->kind != CLI_SWITCH;
+        char left[64];
+        snprintf(left, sizeof left, "%s %.*s", f->name, argument ? n : 0, f->help);
+        printf("  %-22s %s\n", left, argument ? f->help + n + strspn(f->help + n, " ") : f->help);
+    }
+}
+
+static const cli_flag *find(const cli_flag *flags, const char *word, size_t n)
+{
+    for (const cli_flag *f = flags; f->name; f++)
+        if (strlen(f->name) == n && memcmp(f->name, word, n) == 0) return f;
+    return NULL;
+}
+
+static bool unknown(kin_ctx *cx, const cli_flag *flags, const char *word)
+{
+    const char *nearest = NULL;
+    int least = (int)strlen(word) / 3 + 2;
+    for (const cli_flag *f = flags; f->name; f++) {
+        const int d = kin_edit_distance(word, f->name);
+        if (d >= least) continue;
+        least = d;
+        nearest = f->name;
+    }
+    kin_fail(cx, KIN_ARG, "there is no flag '%s'%s%s%s", word, nearest ? "; did you mean '" : "",
+             nearest ? nearest : "", nearest ? "'?" : "");
+    return false;
+}
+
+static bool set(kin_ctx *cx, const cli_flag *f, const char *value)
+{
+    if (f->kind == CLI_TEXT) {
+        *f->text = value;
+        return true;
+    }
+    char *end;
+    const long long n = strtoll(value, &end, 10);
+    if (!*value || *end || n < 0) {
+        kin_fail(cx, KIN_ARG, "%s: '%s' is not a whole number", f->name, value);
+        return false;
+    }
+    *f->number = n;
+    return true;
+}
+
+bool cli_parse(kin_ctx *cx, int argc, char **argv, const char *usage, const cli_flag *flags,
+               const char **positional, int most, bool *helped)
+{
+    int have = 0;
+    *helped = false;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            print_help(usage, flags);
+            *helped = true;
+            return false;
+        }
+        if (*word != '-' || !word[1]) {
+            if (have == most) {
+                kin_fail(cx, KIN_ARG, "'%s' is one argument too many; usage: kin %s", word, usage);
+                return false;
+            }
+            positional[have++] = word;
+            continue;
+        }
+        const char *equals = strchr(word, '=');
+        const size_t n = equals ? (size_t)(equals - word) : strlen(word);
+        const cli_flag *f = find(flags, word, n);
+        if (!f) return unknown(cx, flags, word);
+        if (f->kind == CLI_SWITCH) {
+            *f->on = true;
+            continue;
+        }
+        if (!equals && i + 1 == argc) {
+            kin_fail(cx, KIN_ARG, "%s needs a value", f->name);
+            return false;
+        }
+        if (!set(cx, f, equals ? equals + 1 : argv[++i])) return false;
+    }
+    return true;
+}
+
+bool cli_need(kin_ctx *cx, const char *value, const char *flag)
+{
+    if (value && *value) return true;
+    kin_fail(cx, KIN_ARG, "%s is needed", flag);
+    return false;
+}
+
+int cli_exit(const kin_ctx *cx)
+{
+    return cx->status == KIN_OK ? CLI_DONE : CLI_FAILED;
+}
+
+const char *cli_bytes(double bytes, char text[32])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    int u = 0;
+    while (bytes >= 1024.0 && u < 4) {
+        bytes /= 1024.0;
+        u++;
+    }
+    snprintf(text, 32, u == 0 ? "%.0f %s" : "%.2f %s", bytes, units[u]);
+    return text;
+}
+
+static double number(const json_t *o, const char *prefix, const char *name)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s%s", prefix, name);
+    return json_number_value(json_object_get(o, key));
+}
+
+static void print_way(const json_t *m, const char *title, const char *prefix)
+{
+    printf("%s", title);
+    static const char *const at[] = {"1", "5", "10"};
+    for (int k = 0; k < 3; k++) {
+        char recall[32], low[48];
+        snprintf(recall, sizeof recall, "recall@%s", at[k]);
+        snprintf(low, sizeof low, "recall@%s_ci95", at[k]);
+        printf(" %6.1f", 100.0 * number(m, prefix, recall));
+        char key[96];
+        snprintf(key, sizeof key, "%s%s", prefix, low);
+        const json_t *ci = json_object_get(m, key);
+        if (ci)
+            printf(" [%.1f, %.1f]", 100.0 * json_number_value(json_array_get(ci, 0)),
+                   100.0 * json_number_value(json_array_get(ci, 1)));
+    }
+    printf("   median rank %-6.0f chance", number(m, prefix, "median_rank"));
+    for (int k = 0; k < 3; k++) {
+        char chance[32];
+        snprintf(chance, sizeof chance, "chance@%s", at[k]);
+        printf(" %.1f", 100.0 * number(m, prefix, chance));
+    }
+    printf("\n");
+}
+
+void cli_print_metrics(const json_t *m)
+{
+    printf("%.0f images, %.0f captions; per cent\n", number(m, "", "images"), number(m, "", "texts"));
+    printf("%-16s %6s %6s %6s\n", "", "R@1", "R@5", "R@10");
+    print_way(m, "text -> image   ", "image_retrieval_");
+    print_way(m, "image -> text   ", "text_retrieval_");
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)m, key, v)
+    {
+        const char *end = strstr(key, "_accuracy");
+        if (strncmp(key, "swap_", 5) != 0 || !end) continue;
+        char count[96], kind[64];
+        snprintf(kind, sizeof kind, "%.*s", (int)(end - key - 5), key + 5);
+        snprintf(count, sizeof count, "swap_%s_count", kind);
+        printf("%-16s %6.1f   of %.0f captions against the same words in another order (chance 50)\n", kind,
+               100.0 * json_number_value(v), number(m, "", count));
+    }
+}

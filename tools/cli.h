@@ -1,0 +1,53 @@
+/* cli: what the sub-commands share: flags, numbers for people, pictures found. Programs may print; this is
+ * where. */
+#ifndef KIN_CLI_H
+#define KIN_CLI_H
+#include "core/json.h"
+#include "data/dataset.h"
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* One sub-command: arguments after its name; an exit code. The message of an error is left in cx. */
+typedef int (*cli_command)(kin_ctx *cx, int argc, char **argv);
+int cmd_data(kin_ctx *cx, int argc, char **argv);
+int cmd_train(kin_ctx *cx, int argc, char **argv);
+int cmd_eval(kin_ctx *cx, int argc, char **argv);
+int cmd_embed(kin_ctx *cx, int argc, char **argv);
+int cmd_search(kin_ctx *cx, int argc, char **argv);
+int cmd_tokenizer(kin_ctx *cx, int argc, char **argv);
+int cmd_plan(kin_ctx *cx, int argc, char **argv);
+int cmd_hash(kin_ctx *cx, int argc, char **argv);
+int cmd_version(kin_ctx *cx, int argc, char **argv);
+
+typedef enum cli_kind { CLI_TEXT, CLI_NUMBER, CLI_SWITCH } cli_kind;
+typedef struct cli_flag {
+    const char *name; /* with its dashes */
+    cli_kind kind;
+    const char **text; /* CLI_TEXT; the argv's own memory */
+    int64_t *number;   /* CLI_NUMBER, not negative */
+    bool *on;          /* CLI_SWITCH */
+    const char *help;  /* "FILE  what it is"; a name in capitals at its front is the argument's */
+} cli_flag;
+#define CLI_END                                                                                              \
+    {                                                                                                        \
+        NULL, CLI_TEXT, NULL, NULL, NULL, NULL                                                               \
+    }
+
+/* Reads flags (`--a b`, `--a=b`) and up to `most` positional arguments. False: the caller returns CLI_USAGE
+ * (or, when
+ * --help was asked for and printed with `usage`, *helped is true and it returns CLI_DONE). */
+bool cli_parse(kin_ctx *cx, int argc, char **argv, const char *usage, const cli_flag *flags,
+               const char **positional, int most, bool *helped);
+/* Says that a flag is needed: false. */
+bool cli_need(kin_ctx *cx, const char *value, const char *flag);
+
+/* CLI_DONE or CLI_FAILED by the context. */
+int cli_exit(const kin_ctx *cx);
+
+/* "1.23 GiB", "45.6 MiB"; into text [32], returned. */
+const char *cli_bytes(double bytes, char text[32]);
+
+/* Retrieval and swap metrics (kin_evaluate's object) as a table for people on stdout. */
+void cli_print_metrics(const json_t *metrics);
+
+#endif

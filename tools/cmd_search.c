@@ -1,0 +1,124 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/cli.h"
+#include "train/eval_retrieval.h"
+#include "train/session.h"
+
+typedef struct query {
+    const char *text, *image; /* one of them */
+    int64_t k;
+    bool json;
+} query;
+
+static kin_status embed_query(kin_ctx *cx, kin_session *s, const query *q, float *out)
+{
+    if (q->text) return kin_embed_texts(cx, &s->embedder, &q->text, 1, out);
+    kin_dataset *d = kin_pictures_open(cx, q->image);
+    if (d) kin_embed_pictures(cx, &s->embedder, d, 0, 1, out, NULL);
+    kin_dataset_close(d);
+    return cx->status;
+}
+
+static double dot(const float *a, const float *b, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+/* p: the softmax that the model was trained with, over all that was searched. */
+static void print(const kin_dataset *d, const query *q, const int64_t *best, const float *score, int64_t n,
+                  const double *p)
+{
+    json_t *list = json_array();
+    if (!q->json) printf("rank    cos      p  picture\n");
+    for (int64_t i = 0; i < n; i++) {
+        const char *name = d->item[best[i]].name;
+        if (q->json)
+            json_array_append_new(list, json_pack("{s:I, s:f, s:f, s:s}", "rank", (json_int_t)i + 1, "cos",
+                                                  (double)score[i], "p", p[i], "picture", name));
+        else
+            printf("%4lld  %5.3f  %5.1f %%  %s\n", (long long)i + 1, (double)score[i], 100.0 * p[i], name);
+    }
+    if (q->json && json_dumpf(list, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(7)) == 0) printf("\n");
+    json_decref(list);
+}
+
+static kin_status rank(kin_ctx *cx, kin_session *s, const kin_dataset *d, const query *q, const float *rows,
+                       const float *asked, const bool *bad)
+{
+    const int64_t width = s->model->cfg.embed_dim;
+    const int64_t k = kin_max64(1, kin_min64(q->k, d->items));
+    float *score = kin_alloc(cx, d->items, sizeof *score), *top = kin_alloc(cx, k, sizeof *top);
+    int64_t *best = kin_alloc(cx, k, sizeof *best);
+    double *p = kin_alloc(cx, k, sizeof *p);
+    if (cx->status == KIN_OK) {
+        const double scale = kin_session_scale(cx, s);
+        double sum = 0.0;
+        int64_t readable = 0;
+        for (int64_t i = 0; i < d->items; i++) {
+            score[i] = bad[i] ? NAN : (float)dot(rows + i * width, asked, width);
+            readable += !bad[i];
+        }
+        const int64_t n = kin_min64(kin_topk(score, d->items, k, best, top), readable);
+        for (int64_t i = 0; i < d->items; i++)
+            if (!bad[i]) sum += exp(scale * ((double)score[i] - (double)top[0]));
+        for (int64_t i = 0; i < n; i++) p[i] = exp(scale * ((double)top[i] - (double)top[0])) / sum;
+        if (readable < d->items)
+            kin_log(cx, KIN_WARN, "%lld of %lld pictures could not be read", (long long)(d->items - readable),
+                    (long long)d->items);
+        print(d, q, best, top, n, p);
+    }
+    free(score);
+    free(top);
+    free(best);
+    free(p);
+    return cx->status;
+}
+
+static kin_status search(kin_ctx *cx, kin_session *s, const char *in, const query *q)
+{
+    const int64_t width = s->model->cfg.embed_dim;
+    kin_dataset *d = kin_pictures_open(cx, in);
+    if (!d) return cx->status;
+    float *rows = kin_alloc(cx, (d->items + 1) * width, sizeof *rows);
+    bool *bad = kin_alloc(cx, d->items, sizeof *bad);
+    if (rows && bad && embed_query(cx, s, q, rows + d->items * width) == KIN_OK &&
+        kin_embed_pictures(cx, &s->embedder, d, 0, d->items, rows, bad) == KIN_OK)
+        rank(cx, s, d, q, rows, rows + d->items * width, bad);
+    free(rows);
+    free(bad);
+    kin_dataset_close(d);
+    return cx->status;
+}
+
+int cmd_search(kin_ctx *cx, int argc, char **argv)
+{
+    const char *model = NULL, *in = NULL;
+    query q = {.k = 10};
+    int64_t threads = 0;
+    const cli_flag flags[] = {
+        {"--model", CLI_TEXT, &model, NULL, NULL, "DIR model folder, e.g. RUN/best"},
+        {"--in", CLI_TEXT, &in, NULL, NULL, "P a folder of pictures, or shards"},
+        {"--image", CLI_TEXT, &q.image, NULL, NULL, "FILE look for pictures like this one"},
+        {"-k", CLI_NUMBER, NULL, &q.k, NULL, "N how many (10)"},
+        {"--json", CLI_SWITCH, NULL, NULL, &q.json, "print JSON"},
+        {"--threads", CLI_NUMBER, NULL, &threads, NULL, "N compute threads (all cores)"},
+        CLI_END,
+    };
+    bool helped;
+    const char *usage = "search --model DIR --in P (TEXT | --image FILE) [-k N] [--json]";
+    if (!cli_parse(cx, argc, argv, usage, flags, &q.text, 1, &helped)) return helped ? CLI_DONE : CLI_USAGE;
+    if (!cli_need(cx, model, "--model") || !cli_need(cx, in, "--in")) return CLI_USAGE;
+    if (!q.text == !q.image) {
+        kin_fail(cx, KIN_ARG, "either a text or --image is needed");
+        return CLI_USAGE;
+    }
+    kin_session s;
+    if (kin_session_open(cx, &s, model, (int)threads, 64) == KIN_OK) search(cx, &s, in, &q);
+    kin_session_close(&s);
+    return cli_exit(cx);
+}

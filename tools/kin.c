@@ -1,0 +1,66 @@
+/* kin: one program, one sub-command a file (tools/cmd_*.c). Exit: 0 done, 1 failed, 2 usage. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/cli.h"
+
+static const struct {
+    const char *name;
+    cli_command run;
+    const char *help;
+} commands[] = {
+    {"data", cmd_data, "make data: synthetic scenes"},
+    {"train", cmd_train, "train a two-tower model; --resume goes on"},
+    {"eval", cmd_eval, "image-text retrieval, swap accuracy, a contact sheet"},
+    {"embed", cmd_embed, "embeddings of pictures or texts into an .npy file"},
+    {"search", cmd_search, "find pictures by words or by a picture"},
+    {"tokenizer", cmd_tokenizer, "train a vocabulary; show the ids of a text"},
+    {"plan", cmd_plan, "memory, flops and time of a run before it runs"},
+    {"hash", cmd_hash, "one digest of a model folder: weights and training state"},
+    {"version", cmd_version, "version, processor, kernels"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void help(FILE *f)
+{
+    fprintf(f, "kin trains and uses models that put pictures and words into one space.\n\n");
+    for (int i = 0; i < COMMANDS; i++) fprintf(f, "  kin %-10s %s\n", commands[i].name, commands[i].help);
+    fprintf(f, "\nkin COMMAND --help lists a command's flags.\n");
+}
+
+static void notice(void *user, kin_level level, const char *message)
+{
+    (void)user;
+    if (level != KIN_DEBUG) fprintf(stderr, "%s%s\n", level == KIN_WARN ? "note: " : "", message);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        help(stdout);
+        return CLI_DONE;
+    }
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) != 0) continue;
+        kin_ctx cx = {.log = notice};
+        int code = commands[i].run(&cx, argc - 2, argv + 2);
+        if (cx.status != KIN_OK) fprintf(stderr, "kin %s: %s\n", name, cx.message);
+        if (fflush(stdout) != 0) {
+            fprintf(stderr, "kin %s: standard output could not be written\n", name);
+            code = CLI_FAILED;
+        }
+        return code;
+    }
+    int nearest = 0;
+    for (int i = 1; i < COMMANDS; i++)
+        if (kin_edit_distance(name, commands[i].name) < kin_edit_distance(name, commands[nearest].name))
+            nearest = i;
+    fprintf(stderr, "kin: there is no command '%s'; did you mean '%s'? kin help lists them\n", name,
+            commands[nearest].name);
+    return CLI_USAGE;
+}

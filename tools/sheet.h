@@ -1,0 +1,11 @@
+/* sheet: a contact sheet of retrieval: queries and what was found, the right answers framed. */
+#ifndef KIN_SHEET_H
+#define KIN_SHEET_H
+#include "data/dataset.h"
+
+/* Captions with the pictures they found, then pictures with the captions they found: `queries` of each,
+ * evenly spaced over the set. image [items, E], text [captions, E]. Writes a PNG. */
+kin_status sheet_write(kin_ctx *cx, const char *path, const kin_dataset *d, const float *image,
+                       const float *text, int64_t width, int64_t queries);
+
+#endif
