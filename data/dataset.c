@@ -156,11 +156,12 @@ static kin_status read_any(kin_ctx *cx, kin_dataset *d, const char *path, const 
     return kin_webdataset_read(cx, d, path);
 }
 
-static kin_dataset *open_any(kin_ctx *cx, const char *path, const char *split, bool bare)
+static kin_dataset *open_any(kin_ctx *cx, const char *path, const char *split, bool bare, bool twins)
 {
     kin_dataset *d = kin_alloc0(cx, 1, sizeof *d);
     if (!d) return NULL;
     d->bare = bare;
+    d->twins = twins;
     if (bare && kin_picture_name(path))
         kin_dataset_item(cx, d, path, -1, 0, 0);
     else
@@ -173,14 +174,14 @@ static kin_dataset *open_any(kin_ctx *cx, const char *path, const char *split, b
     return NULL;
 }
 
-kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split)
+kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split, bool twins)
 {
-    return open_any(cx, path, split ? split : "", false);
+    return open_any(cx, path, split ? split : "", false, twins);
 }
 
 kin_dataset *kin_pictures_open(kin_ctx *cx, const char *path)
 {
-    return open_any(cx, path, "", true);
+    return open_any(cx, path, "", true, false);
 }
 
 void kin_dataset_close(kin_dataset *d)

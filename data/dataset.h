@@ -36,6 +36,7 @@ typedef struct kin_dataset {
     kin_source *source;
     int64_t sources;
     bool bare;       /* pictures without a caption are items too */
+    bool twins;      /* the true caption of a swap is a caption too */
     int64_t skipped; /* samples without a picture or a caption */
     /* private */
     struct kin_text_block *text;
@@ -45,7 +46,8 @@ typedef struct kin_dataset {
 /* split: of formats that have splits ("train" takes in Karpathy's "restval"); others ignore it. NULL on
  * failure; an empty set is a failure that says what was looked at. */
 kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split);
-/* Pictures alone, captions where there are any: a folder with its sub-folders, one picture's file, or shards. */
+/* Pictures alone, captions where there are any: a folder with its sub-folders, one picture's file, or shards.
+ */
 kin_dataset *kin_pictures_open(kin_ctx *cx, const char *path);
 void kin_dataset_close(kin_dataset *d);
 

@@ -84,7 +84,8 @@ static kin_status encode(kin_ctx *cx, const kin_loader *l, slot *s, int64_t text
     return KIN_OK;
 }
 
-/* Negatives about the very caption come first, then the picture's others, from a drawn one on. */
+/* The false twins of this very caption, from a drawn one on. A false sentence of another form than the true
+ * one would be told apart by its form. */
 static kin_status encode_negatives(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
 {
     const kin_dataset *d = l->cfg.data;
@@ -94,12 +95,9 @@ static kin_status encode_negatives(kin_ctx *cx, const kin_loader *l, slot *s, in
     int64_t have = 0;
     kin_rng r = kin_rng_new(kin_key(key, 1, 0));
     const int64_t from = item->swaps ? kin_rng_below(&r, (uint32_t)item->swaps) : 0;
-    for (int round = 0; round < 2; round++) {
-        for (int64_t k = 0; k < item->swaps && have < l->cfg.negatives; k++) {
-            const kin_swap *swap = &d->swap[item->swap + (from + k) % item->swaps];
-            const bool same = strcmp(swap->caption, caption) == 0;
-            if (same == (round == 0)) KIN_TRY(encode(cx, l, s, first + have++, swap->swapped));
-        }
+    for (int64_t k = 0; k < item->swaps && have < l->cfg.negatives; k++) {
+        const kin_swap *swap = &d->swap[item->swap + (from + k) % item->swaps];
+        if (strcmp(swap->caption, caption) == 0) KIN_TRY(encode(cx, l, s, first + have++, swap->swapped));
     }
     for (; have < l->cfg.negatives; have++) s->lengths[first + have] = 0;
     return KIN_OK;

@@ -20,6 +20,15 @@ static int64_t key_length(const char *name)
     return dot ? dot - name : -1;
 }
 
+/* Is this a caption of the last item? */
+static bool said(const kin_dataset *d, const char *caption)
+{
+    const kin_item *it = &d->item[d->items - 1];
+    for (int64_t i = it->caption; i < it->caption + it->captions; i++)
+        if (strcmp(d->caption[i], caption) == 0) return true;
+    return false;
+}
+
 static kin_status read_json(kin_ctx *cx, kin_dataset *d, const char *what, const uint8_t *bytes, int64_t size)
 {
     json_t *j = kin_json_parse(cx, what, bytes, (size_t)size);
@@ -35,8 +44,10 @@ static kin_status read_json(kin_ctx *cx, kin_dataset *d, const char *what, const
     {
         const char *caption = kin_json_string(cx, v, "caption", NULL);
         const char *swapped = kin_json_string(cx, v, "swapped", NULL);
-        if (caption && swapped)
-            kin_dataset_swap(cx, d, kin_json_string(cx, v, "kind", "swap"), caption, swapped);
+        if (!caption || !swapped) continue;
+        kin_dataset_swap(cx, d, kin_json_string(cx, v, "kind", "swap"), caption, swapped);
+        if (d->twins && cx->status == KIN_OK && !said(d, caption))
+            kin_dataset_caption(cx, d, caption, (int64_t)strlen(caption));
     }
     json_decref(j);
     return cx->status;

@@ -42,7 +42,7 @@ static kin_status draw_sheet(kin_ctx *cx, kin_session *s, const kin_dataset *d, 
 
 static kin_status evaluate(kin_ctx *cx, kin_session *s, const job *j)
 {
-    kin_dataset *d = kin_dataset_open(cx, j->data, j->split);
+    kin_dataset *d = kin_dataset_open(cx, j->data, j->split, false);
     json_t *metrics = d ? kin_evaluate(cx, &s->embedder, d, j->bootstrap) : NULL;
     if (metrics) {
         cli_print_metrics(metrics);

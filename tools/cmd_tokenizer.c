@@ -10,7 +10,7 @@ enum { MOST_IDS = 4096 };
 
 static kin_status train(kin_ctx *cx, const char *data, const char *split, int64_t vocab, const char *out)
 {
-    kin_dataset *d = kin_dataset_open(cx, data, split);
+    kin_dataset *d = kin_dataset_open(cx, data, split, false);
     kin_tokenizer *t = d ? kin_tokenizer_train(cx, d->caption, d->captions, vocab) : NULL;
     if (t && kin_make_dirs(cx, out) == KIN_OK && kin_tokenizer_save(cx, t, out) == KIN_OK)
         printf("%s: %lld ids from %lld captions\n", out, (long long)kin_tokenizer_vocab_size(t),

@@ -10,9 +10,9 @@ static kin_status open_data(kin_ctx *cx, kin_trainer *t)
     if (!*c->train_data)
         return kin_fail(cx, KIN_ARG,
                         "train-data is not set: shards ('DIR/{000..009}.tar'), a Karpathy JSON or a folder");
-    t->train = kin_dataset_open(cx, c->train_data, c->train_split);
+    t->train = kin_dataset_open(cx, c->train_data, c->train_split, c->negatives > 0);
     if (!t->train) return kin_within(cx, "training data");
-    if (*c->val_data) t->val = kin_dataset_open(cx, c->val_data, c->val_split);
+    if (*c->val_data) t->val = kin_dataset_open(cx, c->val_data, c->val_split, false);
     return cx->status == KIN_OK ? KIN_OK : kin_within(cx, "validation data");
 }
 
