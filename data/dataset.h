@@ -43,9 +43,11 @@ typedef struct kin_dataset {
     int64_t item_room, caption_room, item_of_room, swap_room, source_room;
 } kin_dataset;
 
-/* split: of formats that have splits ("train" takes in Karpathy's "restval"); others ignore it. NULL on
- * failure; an empty set is a failure that says what was looked at. */
-kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split);
+/* split: of formats that have splits ("train" takes in Karpathy's "restval"); others ignore it. twins: the
+ * true captions of swaps are captions as well, so that they are trained on with their false twins as
+ * negatives (they need not be true of one picture only: an evaluation leaves them out). NULL on failure; an
+ * empty set is a failure that says what was looked at. */
+kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split, bool twins);
 /* Pictures alone, captions where there are any: a folder with its sub-folders, one picture's file, or shards.
  */
 kin_dataset *kin_pictures_open(kin_ctx *cx, const char *path);
