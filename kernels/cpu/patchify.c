@@ -1,12 +1,9 @@
 #include "core/rng.h"
 #include "kernels/cpu/cpu.h"
 
-/* A patch: pixel (y, x) of channel ch is base[(y * across + x) * channels + ch], element (ch * p + y) * p + x of
- * the patch's row. */
+/* Pixel (y, x) of channel ch of a patch is element (ch * p + y) * p + x of the patch's row. */
 typedef struct patches {
-    int64_t p, channels, down, across; /* of the image, in patches */
-    float scale[4], shift[4];          /* v scale - shift... */
-    bool affine;
+    int64_t p, channels, down, across; /* pixels along a patch; patches along the image */
 } patches;
 
 static patches patches_of(const kin_call *c)
