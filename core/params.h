@@ -81,7 +81,8 @@ void *kin_region_grad(const kin_params *p, int region);
 void kin_params_begin(kin_params *p);
 kin_status kin_params_finish(kin_ctx *cx, kin_params *p);
 
-/* Exchanges the weights with their average, in place (evaluating the average, then back). No average: nothing. */
+/* Exchanges the weights with their average, in place (evaluating the average, then back). No average:
+ * nothing. */
 void kin_params_swap_ema(kin_params *p);
 
 /* Checkpoints and fine-tuning: f32 host values in and out. */

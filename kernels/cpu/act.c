@@ -22,19 +22,13 @@ static inline vf slope(int kind, vf x)
     const vf one = vset(1.0f);
     vf e, s;
     switch (kind) {
-    case KIN_ACT_gelu:
-        s = vphi(x, &e);
-        return vfma(x * vset(0.39894228f), e, s);
+    case KIN_ACT_gelu: s = vphi(x, &e); return vfma(x * vset(0.39894228f), e, s);
     case KIN_ACT_gelu_tanh:
         s = share(kind, x);
         return vfma(x * s * (one - s),
                     vfma(x * x, vset(6.0f * 0.79788456f * 0.044715f), vset(2.0f * 0.79788456f)), s);
-    case KIN_ACT_quick_gelu:
-        s = share(kind, x);
-        return vfma(x * s * (one - s), vset(1.702f), s);
-    case KIN_ACT_silu:
-        s = share(kind, x);
-        return vfma(x * s, one - s, s);
+    case KIN_ACT_quick_gelu: s = share(kind, x); return vfma(x * s * (one - s), vset(1.702f), s);
+    case KIN_ACT_silu: s = share(kind, x); return vfma(x * s, one - s, s);
     default: return share(kind, x);
     }
 }

@@ -34,7 +34,8 @@ void CPU(embedding_fwd)(const kin_call *c)
     }
 }
 
-/* Rows m of the batch in the order of their ids, equal ids in the order of m: rows of id v are order[start[v]]
+/* Rows m of the batch in the order of their ids, equal ids in the order of m: rows of id v are
+ * order[start[v]]
  * .. order[start[v + 1] - 1]. Ids out of range are in no list. A counting sort in [V + 1] + [T] integers. */
 static const int32_t *sorted(const int32_t *ids, int64_t count, int64_t limit, int32_t *start)
 {

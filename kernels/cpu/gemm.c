@@ -1,6 +1,6 @@
 /* The product of one thread: B is packed, a block that stays in the second cache at a time, into panels two
- * vectors wide; strips of ROWS rows of A, in the first cache, pass over them (Goto & van de Geijn, "Anatomy of
- * high-performance matrix multiplication", 2008). What the caller wants of the result next (bias,
+ * vectors wide; strips of ROWS rows of A, in the first cache, pass over them (Goto & van de Geijn, "Anatomy
+ * of high-performance matrix multiplication", 2008). What the caller wants of the result next (bias,
  * activation) happens to each strip while it is there. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -12,8 +12,8 @@ enum { ROWS = 6 };
 #endif
 enum {
     PANEL = 2 * LANES,
-    DEPTH = 384,                                 /* longest sum in registers */
-    STRIP = ROWS * DEPTH,                        /* floats of a packed strip of A */
+    DEPTH = 384,                                   /* longest sum in registers */
+    STRIP = ROWS * DEPTH,                          /* floats of a packed strip of A */
     BLOCK = KIN_CPU_PACK / 2 / (int)sizeof(float), /* floats of packed B at a time */
 };
 
@@ -133,7 +133,8 @@ static void finish(const product *p, int64_t row, int64_t rows, int64_t column, 
         float *c = p->c + i * p->ldc + column;
         if (p->bias)
             for (int64_t j = 0; j < columns; j += LANES)
-                vwrite(c + j, vread(c + j, columns - j) + vread(p->bias + column + j, columns - j), columns - j);
+                vwrite(c + j, vread(c + j, columns - j) + vread(p->bias + column + j, columns - j),
+                       columns - j);
         if (p->z) memcpy(p->z + i * p->ldc + column, c, (size_t)columns * sizeof *c);
         if (p->act != KIN_ACT_none) CPU(act_row)(p->act, columns, c, c);
     }
@@ -168,8 +169,7 @@ static void sweep(const product *p, const float *b, float *strip, int64_t k0, in
 
 static void nothing_to_sum(const product *p)
 {
-    for (int64_t i = 0; i < p->m && !p->add; i++)
-        memset(p->c + i * p->ldc, 0, (size_t)p->n * sizeof *p->c);
+    for (int64_t i = 0; i < p->m && !p->add; i++) memset(p->c + i * p->ldc, 0, (size_t)p->n * sizeof *p->c);
     finish(p, 0, p->m, 0, p->n);
 }
 
@@ -190,15 +190,16 @@ void CPU(gemm)(const void *dev, const product *p)
             for (int64_t j = 0; j < columns; j += PANEL) {
                 const int64_t n = kin_min64(PANEL, columns - j);
                 const float *b = p->tb ? p->b + (column + j) * p->ldb + k0 : p->b + k0 * p->ldb + column + j;
-                (p->tb ? pack_turned : pack_straight)(b, p->ldb, n, depth, packed + j * depth, panel_width(n));
+                (p->tb ? pack_turned : pack_straight)(b, p->ldb, n, depth, packed + j * depth,
+                                                      panel_width(n));
             }
             sweep(p, packed, strip, k0, depth, column, columns);
         }
     }
 }
 
-/* Tiles of a product: of its shape alone. A tile packs the part of B that it needs, which is worth hundreds of
- * rows; few rows are cut by columns. */
+/* Tiles of a product: of its shape alone. A tile packs the part of B that it needs, which is worth hundreds
+ * of rows; few rows are cut by columns. */
 typedef struct grid {
     int64_t rows, columns, down, across; /* of a tile; how many */
 } grid;

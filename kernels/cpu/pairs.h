@@ -53,19 +53,18 @@ static inline void spread(const kin_call *c, float scale, gradient_fn gradient, 
                 products(c, down, line, k, scale, z);
                 for (int64_t i = line.from; i < line.to; i++)
                     gradient(c, down, i, k, z + (i - line.from) * ACROSS, down ? unused : sums + 2 * i);
-                if (to)
-                    CPU(gemm)
-                    (c->dev, &(product){.add = j > 0 || adds(c, down),
-                                        .m = line.to - line.from,
-                                        .n = width,
-                                        .k = k.to - k.from,
-                                        .alpha = scale,
-                                        .a = z,
-                                        .lda = ACROSS,
-                                        .b = (const float *)c->in[1 - down].ptr + k.from * width,
-                                        .ldb = width,
-                                        .c = to + line.from * width,
-                                        .ldc = width});
+                if (to) CPU(gemm)
+                (c->dev, &(product){.add = j > 0 || adds(c, down),
+                                    .m = line.to - line.from,
+                                    .n = width,
+                                    .k = k.to - k.from,
+                                    .alpha = scale,
+                                    .a = z,
+                                    .lda = ACROSS,
+                                    .b = (const float *)c->in[1 - down].ptr + k.from * width,
+                                    .ldb = width,
+                                    .c = to + line.from * width,
+                                    .ldc = width});
             }
         }
     }

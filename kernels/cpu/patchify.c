@@ -79,17 +79,19 @@ static uint32_t draw(const kin_call *c, int64_t sample, int64_t i)
     return w[i % 4];
 }
 
-/* The `keep` smallest (draw, index) of the sample, ascending by index, into idx: the greatest pair that is kept
- * is found bit by bit. */
+/* The `keep` smallest (draw, index) of the sample, ascending by index, into idx: the greatest pair that is
+ * kept is found bit by bit. */
 static void keep_least(const kin_call *c, int64_t sample, int32_t *idx)
 {
     const kin_patch_drop_attr *a = c->attr;
     uint64_t *pair = room_of(c->dev), most = 0;
     const int64_t fits = KIN_CPU_ROOM / (int64_t)sizeof *pair;
     const bool held = a->patches <= fits;
-    for (int64_t i = 0; held && i < a->patches; i++) pair[i] = (uint64_t)draw(c, sample, i) << 32 | (uint64_t)i;
+    for (int64_t i = 0; held && i < a->patches; i++)
+        pair[i] = (uint64_t)draw(c, sample, i) << 32 | (uint64_t)i;
 #define PAIR(i) (held ? pair[i] : (uint64_t)draw(c, sample, i) << 32 | (uint64_t)(i))
-    for (int bit = 63; bit >= 0; bit--) { /* most: the largest number with at most `keep` - 1 pairs below it */
+    for (int bit = 63; bit >= 0;
+         bit--) { /* most: the largest number with at most `keep` - 1 pairs below it */
         const uint64_t next = most | 1ull << bit;
         int64_t below = 0;
         for (int64_t i = 0; i < a->patches; i++) below += PAIR(i) < next;

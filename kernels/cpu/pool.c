@@ -37,8 +37,7 @@ void CPU(pool_bwd)(const kin_call *c)
     for (int64_t b = 0; b < count; b++) {
         const span all = sequence(&c->in[1], a->t, b), s = counted(a, all);
         const float share = s.to > s.from ? 1.0f / (float)(s.to - s.from) : 0.0f;
-        if (!add)
-            memset(dx + all.from * width, 0, (size_t)((all.to - all.from) * width) * sizeof *dx);
+        if (!add) memset(dx + all.from * width, 0, (size_t)((all.to - all.from) * width) * sizeof *dx);
         for (int64_t m = s.from; m < s.to; m++)
             for (int64_t k = 0; k < width; k++) dx[m * width + k] += dy[b * width + k] * share;
     }

@@ -1,8 +1,8 @@
 #include "kernels/cpu/cpu.h"
 
 /* Rows of n floats, lt and lf apart: to = from, or += . */
-static void move(const void *dev, int64_t rows, int64_t n, const float *from, int64_t lf, float *to, int64_t lt,
-                 bool add)
+static void move(const void *dev, int64_t rows, int64_t n, const float *from, int64_t lf, float *to,
+                 int64_t lt, bool add)
 {
     if (rows == 1 && n > 65536) { /* one long row: as many */
         const int64_t whole = n / 16384;

@@ -16,7 +16,8 @@ static inline __mmask16 tail(int64_t n)
 {
     return (__mmask16)((1u << n) - 1u);
 }
-static inline vf vload_or(const float *p, int64_t n, vf rest) /* the first n < LANES, then the lanes of rest */
+static inline vf vload_or(const float *p, int64_t n,
+                          vf rest) /* the first n < LANES, then the lanes of rest */
 {
     return _mm512_mask_loadu_ps(rest, tail(n), p);
 }
@@ -229,8 +230,8 @@ static inline vf vsigmoid(vf x)
     return vset(1.0f) / (vset(1.0f) + vexp(vset(0.0f) - x));
 }
 
-/* Phi(x), and e = e^(-x^2/2) which its density needs. erfc(z) e^(z^2) is a polynomial of t = 1/(1 + pz), fitted
- * over [0, 9.5] for least relative error (1.1e-7; the form of Abramowitz & Stegun 7.1.26). */
+/* Phi(x), and e = e^(-x^2/2) which its density needs. erfc(z) e^(z^2) is a polynomial of t = 1/(1 + pz),
+ * fitted over [0, 9.5] for least relative error (1.1e-7; the form of Abramowitz & Stegun 7.1.26). */
 static inline vf vphi(vf x, vf *e)
 {
     const vf zero = vset(0.0f), one = vset(1.0f);
