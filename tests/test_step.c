@@ -1,0 +1,442 @@
+/* step: one whole training step against PyTorch (T11), ragged against padded, GradCache against the full
+ * batch, recompute, freezing, and the count of what is computed. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/rng.h"
+#include "train/optim.h"
+#include "train/step.h"
+
+/* The model of tests/golden/step_golden.py. */
+static const char model_json[] = "{\"embed_dim\": 24, \"init_logit_scale\": 2.0,"
+                                 " \"vision_cfg\": {\"image_size\": 16, \"layers\": 2, \"width\": 32, "
+                                 "\"head_width\": 16, \"patch_size\": 8},"
+                                 " \"text_cfg\": {\"context_length\": 10, \"vocab_size\": 20, \"width\": 32, "
+                                 "\"heads\": 2, \"layers\": 2}}";
+
+enum { B = 4, S = 16, E = 24, T = 10, MOST = 12 };
+static const int lengths[B] = {3, 7, 10, 4};
+
+/* A model with programs; the weights of the golden step. */
+typedef struct rig {
+    kin_ctx cx;
+    kin_backend *backend;
+    kin_params *params;
+    kin_programs programs;
+    kin_stepper stepper;
+} rig;
+
+typedef struct variant {
+    bool recompute;
+    const char *freeze;
+    int64_t chunk, batch, texts;
+} variant;
+
+/* Numbers that every type holds exactly, as in the script. */
+static void set_weights(rig *r)
+{
+    static const char *const gains[] = {"ln_1.weight", "ln_2.weight", "ln_pre.weight", "ln_post.weight",
+                                        "ln_final.weight"};
+    for (int i = 0; i < r->params->count; i++) {
+        const kin_param *p = &r->params->param[i];
+        float *v = malloc((size_t)p->count * sizeof *v);
+        const uint64_t h = kin_fnv(KIN_FNV, p->name, strlen(p->name)) % 101;
+        double base = 0.0;
+        for (size_t k = 0; k < sizeof gains / sizeof *gains; k++) {
+            const size_t n = strlen(p->name), m = strlen(gains[k]);
+            if (n >= m && strcmp(p->name + n - m, gains[k]) == 0) base = 1.0;
+        }
+        for (int64_t k = 0; k < p->count; k++)
+            v[k] = (float)(base + ((double)((h + 37 * (uint64_t)k) % 101) - 50.0) / 256.0);
+        if (strcmp(p->name, "logit_scale") == 0) v[0] = 2.0f;
+        assert_int_equal(kin_param_set(&r->cx, r->params, i, v), KIN_OK);
+        free(v);
+    }
+}
+
+static void open_rig(rig *r, kin_backend *backend, variant how)
+{
+    *r = (rig){.backend = backend};
+    kin_model_cfg cfg;
+    json_t *json = kin_json_parse(&r->cx, "model", model_json, strlen(model_json));
+    assert_int_equal(kin_model_cfg_read(&r->cx, "model", json, &cfg), KIN_OK);
+    json_decref(json);
+    for (int i = 0; i < 3; i++) {
+        cfg.mean[i] = 0.5f;
+        cfg.std[i] = 0.25f;
+    }
+    const kin_loss_row *loss = kin_loss_find("infonce");
+    r->params = kin_params_new(&r->cx);
+    assert_int_equal(kin_register_weights(&r->cx, r->params, &cfg, loss), KIN_OK);
+    if (how.freeze) assert_true(kin_params_freeze(r->params, how.freeze) > 0);
+    assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, false), KIN_OK);
+    set_weights(r);
+    r->programs = (kin_programs){
+        .cfg = cfg, .recompute = how.recompute, .loss = loss, .params = r->params, .backend = backend};
+    const int64_t batch = how.batch ? how.batch : B, texts = how.texts ? how.texts : batch;
+    assert_int_equal(kin_stepper_open(&r->cx, &r->stepper, &r->programs, batch, texts, how.chunk), KIN_OK);
+}
+
+static void close_rig(rig *r)
+{
+    kin_stepper_close(&r->stepper);
+    kin_programs_close(&r->programs);
+    kin_params_free(r->params);
+    kin_backend_close(r->backend);
+}
+
+/* ---- a batch: the golden one is its first four ---- */
+
+static uint8_t images[MOST * S * S * 3];
+static int32_t ids[2 * MOST * T], off[2 * MOST + 1];
+
+static kin_pairs make_pairs(int64_t n, int64_t texts)
+{
+    for (int64_t i = 0; i < n * S * S * 3; i++) images[i] = (uint8_t)((7 * i + i / 5) % 256);
+    for (int64_t b = 0; b < texts; b++) {
+        const int length = lengths[b % B];
+        int32_t *to = ids + off[b];
+        for (int j = 0; j < length; j++)
+            to[j] = j == 0 ? 18 : j == length - 1 ? 19 : 1 + (5 * j + 3 * (int)b) % 17;
+        off[b + 1] = off[b] + length;
+    }
+    return (kin_pairs){n, texts, images, ids, off};
+}
+
+static double step(rig *r, const kin_pairs *p)
+{
+    double loss;
+    const kin_status rc = kin_stepper_run(&r->cx, &r->stepper, p, 77, &loss);
+    if (rc != KIN_OK) fail_msg("%s", r->cx.message);
+    return loss;
+}
+
+static double element(const rig *r, const void *base, int64_t i)
+{
+    return r->backend->real == KIN_F64 ? ((const double *)base)[i] : (double)((const float *)base)[i];
+}
+
+/* Largest difference of the gradients of two rigs, relative to the largest gradient of each parameter. */
+static double gradients_differ(const rig *a, const rig *b)
+{
+    double worst = 0.0;
+    for (int i = 0; i < a->params->count; i++) {
+        const void *x = kin_param_grad(a->params, i), *y = kin_param_grad(b->params, i);
+        double most = 1e-300, differ = 0.0;
+        for (int64_t k = 0; k < a->params->param[i].count; k++) {
+            most = fmax(most, fabs(element(a, x, k)));
+            differ = fmax(differ, fabs(element(a, x, k) - element(b, y, k)));
+        }
+        worst = fmax(worst, differ / most);
+    }
+    return worst;
+}
+
+static kin_backend *ref64(void)
+{
+    kin_ctx cx = {0};
+    kin_backend *b = kin_backend_ref(&cx, KIN_F64);
+    assert_non_null(b);
+    return b;
+}
+
+static kin_backend *cpu(int threads)
+{
+    kin_ctx cx = {0};
+    kin_backend *b = kin_backend_cpu(&cx, threads, NULL);
+    assert_non_null(b);
+    return b;
+}
+
+/* ---- against PyTorch ---- */
+
+typedef struct golden {
+    double *at, *end;
+    void *memory;
+} golden;
+
+static double take(golden *g)
+{
+    assert_true(g->at < g->end);
+    return *g->at++;
+}
+
+static golden open_golden(void)
+{
+    kin_ctx cx = {0};
+    uint8_t *bytes;
+    int64_t size;
+    assert_int_equal(kin_read_file(&cx, "tests/golden/step.bin", 1 << 20, &bytes, &size), KIN_OK);
+    return (golden){(double *)(void *)bytes, (double *)(void *)(bytes + size), bytes};
+}
+
+static void close_to(double have, double want, double tolerance, const char *what)
+{
+    if (!(fabs(have - want) <= tolerance * fmax(1.0, fabs(want))))
+        fail_msg("%s: %.12g, PyTorch has %.12g", what, have, want);
+}
+
+/* The embeddings of the golden batch, by the programs that evaluation uses. */
+static void embeddings(rig *r, const kin_pairs *p, bool text, double *out)
+{
+    kin_program *prog = kin_programs_get(&r->cx, &r->programs, text ? KIN_TASK_TEXTS : KIN_TASK_IMAGES, false,
+                                         B, B, p->off[B]);
+    assert_non_null(prog);
+    double room[B * E];
+    kin_run run = {0};
+    if (text) {
+        kin_program_bind(&r->cx, prog, "ids", ids);
+        kin_program_bind(&r->cx, prog, "off", off);
+    } else {
+        kin_program_bind(&r->cx, prog, "images", images);
+    }
+    kin_program_bind(&r->cx, prog, "embedding", room);
+    kin_run_rows(prog, &run, "images", B);
+    kin_run_rows(prog, &run, "texts", B);
+    kin_run_rows(prog, &run, "tokens", p->off[B]);
+    assert_int_equal(kin_program_run(&r->cx, prog, &run), KIN_OK);
+    for (int i = 0; i < B * E; i++) out[i] = element(r, room, i);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const kin_param *const *)a)->name, (*(const kin_param *const *)b)->name);
+}
+
+/* "sum of v[i] cos(i)" and, if wanted, the sum of |v[i]|. */
+static double mixed(const rig *r, const void *v, int64_t n, double *total)
+{
+    double sum = 0.0;
+    *total = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += element(r, v, i) * cos((double)i);
+        *total += fabs(element(r, v, i));
+    }
+    return sum;
+}
+
+static void check_step(kin_backend *backend, double tolerance)
+{
+    rig r;
+    double out[B * E], total;
+    open_rig(&r, backend, (variant){0});
+    const kin_pairs p = make_pairs(B, B);
+    golden g = open_golden();
+    close_to(step(&r, &p), take(&g), tolerance, "loss");
+    for (int text = 0; text < 2; text++) {
+        embeddings(&r, &p, text, out);
+        for (int i = 0; i < B * E; i++) close_to(out[i], take(&g), tolerance, text ? "text" : "image");
+    }
+    kin_optim o;
+    double norm;
+    /* Exact in f32, like the script's. */
+    const kin_optim_cfg cfg = {
+        .beta1 = 0.875, .beta2 = 0.96875, .eps = 0x1p-10, .wd = 0.25, .clip = 0.0, .scale_max = 100.0};
+    assert_int_equal(kin_optim_open(&r.cx, &o, r.params, &cfg), KIN_OK);
+    assert_int_equal(kin_optim_update(&r.cx, &o, 0x1p-7, &norm), KIN_OK);
+    const kin_param *order[200];
+    for (int i = 0; i < r.params->count; i++) order[i] = &r.params->param[i];
+    qsort(order, (size_t)r.params->count, sizeof *order, by_name);
+    for (int i = 0; i < r.params->count; i++) {
+        const kin_param *q = order[i];
+        const int index = (int)(q - r.params->param);
+        uint64_t hash;
+        const double name = take(&g);
+        memcpy(&hash, &name, sizeof hash);
+        assert_true(hash == kin_fnv(KIN_FNV, q->name, strlen(q->name)));
+        const double want_mixed = take(&g), want_total = take(&g), size = tolerance * fmax(1.0, want_total);
+        close_to(mixed(&r, kin_param_grad(r.params, index), q->count, &total), want_mixed, size, q->name);
+        close_to(total, want_total, tolerance * 10.0, q->name);
+        for (int k = 0; k < 8; k++) {
+            const double want = take(&g);
+            if (k < q->count)
+                close_to(element(&r, kin_param_grad(r.params, index), k), want, tolerance, q->name);
+        }
+        const double value = take(&g);
+        close_to(mixed(&r, kin_param_value(r.params, index), q->count, &total), value,
+                 tolerance * fmax(1.0, total), q->name);
+        for (int k = 0; k < 8; k++) {
+            const double want = take(&g);
+            if (k < q->count)
+                close_to(element(&r, kin_param_value(r.params, index), k), want, tolerance, q->name);
+        }
+    }
+    assert_true(g.at == g.end);
+    free(g.memory);
+    kin_optim_close(&o);
+    close_rig(&r);
+}
+
+static void test_whole_step_of_ref(void **state)
+{
+    (void)state;
+    check_step(ref64(), 1e-10);
+}
+
+/* PyTorch's texts are padded, kin's are ragged: equal within 1e-5 on the kernels that people run. */
+static void test_ragged_equals_padded(void **state)
+{
+    (void)state;
+    check_step(cpu(2), 1e-5);
+}
+
+/* ---- GradCache, recompute ---- */
+
+static void check_gradcache(kin_backend *(*backend)(void), double tolerance)
+{
+    const kin_pairs p = make_pairs(11, 17);
+    rig full;
+    open_rig(&full, backend(), (variant){.batch = 12, .texts = 18});
+    const double loss = step(&full, &p);
+    for (int64_t chunk = 1; chunk < 12; chunk += 3) {
+        rig parts;
+        open_rig(&parts, backend(), (variant){.batch = 12, .texts = 18, .chunk = chunk});
+        assert_true(fabs(step(&parts, &p) - loss) <= tolerance * loss);
+        const double differ = gradients_differ(&full, &parts);
+        if (!(differ < tolerance)) fail_msg("chunks of %d: gradients differ by %.3g", (int)chunk, differ);
+        close_rig(&parts);
+    }
+    close_rig(&full);
+}
+
+static kin_backend *cpu2(void)
+{
+    return cpu(2);
+}
+
+static void test_gradcache_is_the_full_batch(void **state)
+{
+    (void)state;
+    check_gradcache(ref64, 1e-12);
+    check_gradcache(cpu2, 1e-5);
+}
+
+static void test_recompute_is_bit_equal(void **state)
+{
+    (void)state;
+    const kin_pairs p = make_pairs(11, 17);
+    rig kept, again;
+    open_rig(&kept, cpu(2), (variant){.batch = 12, .texts = 18});
+    open_rig(&again, cpu(2), (variant){.batch = 12, .texts = 18, .recompute = true});
+    assert_true(step(&kept, &p) == step(&again, &p));
+    assert_true(gradients_differ(&kept, &again) == 0.0);
+    assert_true(again.programs.act_bytes < kept.programs.act_bytes);
+    close_rig(&kept);
+    close_rig(&again);
+}
+
+/* ---- freezing, counting ---- */
+
+static void test_freezing_removes_work_and_memory(void **state)
+{
+    (void)state;
+    const kin_pairs p = make_pairs(B, B);
+    rig free_rig, frozen, all;
+    open_rig(&free_rig, cpu(1), (variant){0});
+    open_rig(&frozen, cpu(1), (variant){.freeze = "visual.*"});
+    open_rig(&all, cpu(1), (variant){.freeze = "*"});
+    step(&free_rig, &p);
+    step(&frozen, &p);
+    kin_program *a = kin_programs_get(&free_rig.cx, &free_rig.programs, KIN_TASK_STEP, true, B, B, off[B]);
+    kin_program *b = kin_programs_get(&frozen.cx, &frozen.programs, KIN_TASK_STEP, true, B, B, off[B]);
+    kin_program *c = kin_programs_get(&all.cx, &all.programs, KIN_TASK_STEP, true, B, B, off[B]);
+    assert_true(kin_program_backward_steps(b) < kin_program_backward_steps(a));
+    assert_int_equal(kin_program_backward_steps(c), 0);
+    char *text = kin_program_text(&frozen.cx, b);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        if (strstr(line, "visual")) assert_null(strstr(line, "backward"));
+    free(text);
+    assert_true(b->act_bytes < a->act_bytes);
+    assert_true(frozen.params->bytes < free_rig.params->bytes);
+    /* What is not frozen learns the same. */
+    for (int i = 0; i < frozen.params->count; i++) {
+        const kin_param *q = &frozen.params->param[i];
+        if (q->frozen) {
+            assert_null(kin_param_grad(frozen.params, i));
+            continue;
+        }
+        const int j = kin_params_find(free_rig.params, q->name);
+        assert_memory_equal(kin_param_grad(frozen.params, i), kin_param_grad(free_rig.params, j),
+                            (size_t)q->count * sizeof(float));
+    }
+    close_rig(&free_rig);
+    close_rig(&frozen);
+    close_rig(&all);
+}
+
+/* Products of one transformer over sequences of these lengths; only one row of the last block is read.
+ * Forward; with backward each weight's product comes twice more, attention's 4 become 14. */
+static double tower_flops(double w, int layers, const int *length, int n, bool causal)
+{
+    double tokens = 0.0, all_pairs = 0.0, last_pairs = 0.0, flops = 0.0;
+    for (int b = 0; b < n; b++) {
+        tokens += length[b];
+        all_pairs += causal ? 0.5 * length[b] * (length[b] + 1) : (double)length[b] * length[b];
+        last_pairs += length[b];
+    }
+    for (int i = 0; i < layers; i++) {
+        const bool last = i == layers - 1;
+        const double rows = last ? n : tokens;
+        flops += 3.0 * 2.0 * w * w * (last ? rows + 2.0 * tokens : 3.0 * rows); /* q, k, v */
+        flops += 3.0 * 2.0 * w * w * 9.0 * rows;                                /* out, the MLP's 4 + 4 */
+        flops += 14.0 * w * (last ? last_pairs : all_pairs);
+    }
+    return flops;
+}
+
+/* Live tokens only, whatever the bucket: the analytic count, to the last flop. */
+static void test_flops_are_those_of_live_tokens(void **state)
+{
+    (void)state;
+    const int grid[B] = {5, 5, 5, 5};
+    const double w = 32.0, e = E, n = B;
+    double want = tower_flops(w, 2, grid, B, false) + tower_flops(w, 2, lengths, B, true);
+    want += 2.0 * 2.0 * n * 4.0 * w * 192.0; /* patches: no gradient flows to the pixels */
+    want += 2.0 * 3.0 * 2.0 * n * w * e;     /* both projections */
+    want += 2.0 * n * n * e * 4.0;           /* the loss: logits, again, and two gradients */
+    const kin_pairs p = make_pairs(B, B);
+    rig r;
+    open_rig(&r, cpu(1), (variant){0});
+    step(&r, &p);
+    const double have = kin_stepper_flops(&r.cx, &r.stepper, &p);
+    if (have != want) fail_msg("%.0f flops, the analytic count is %.0f", have, want);
+    close_rig(&r);
+    /* A batch with room for more costs the same. */
+    open_rig(&r, cpu(1), (variant){.batch = 12, .texts = 24});
+    step(&r, &p);
+    assert_true(kin_stepper_flops(&r.cx, &r.stepper, &p) == want);
+    close_rig(&r);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    rig r;
+    open_rig(&r, cpu(1), (variant){0});
+    double loss;
+    const kin_pairs p = make_pairs(5, 5);
+    assert_int_equal(kin_stepper_run(&r.cx, &r.stepper, &p, 1, &loss), KIN_SHAPE);
+    assert_non_null(strstr(r.cx.message, "5 pairs"));
+    close_rig(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole_step_of_ref),
+        cmocka_unit_test(test_ragged_equals_padded),
+        cmocka_unit_test(test_gradcache_is_the_full_batch),
+        cmocka_unit_test(test_recompute_is_bit_equal),
+        cmocka_unit_test(test_freezing_removes_work_and_memory),
+        cmocka_unit_test(test_flops_are_those_of_live_tokens),
+        cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests_name("step", tests, NULL, NULL);
+}
