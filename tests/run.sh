@@ -3,6 +3,7 @@
 # ends with totals: ours in one line, and cmocka's own closing lines summed over all programs.
 build=$1
 shift
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-2000} # threads that wait do not spin for long: see tools/kin.c
 mkdir -p "$build/logs"
 programs=0 ran=0 passed=0 skipped=0 failed=0 broken=0
 start=$SECONDS
