@@ -50,7 +50,7 @@ static kin_status finish(kin_ctx *cx, kin_embedder *e, kin_program *p, const kin
     return KIN_OK;
 }
 
-static kin_status embed_images(kin_ctx *cx, kin_embedder *e, void *images, int64_t n, float *out)
+static kin_status run_images(kin_ctx *cx, kin_embedder *e, void *images, int64_t n, float *out)
 {
     kin_run run = {0};
     kin_program *p = kin_programs_get(cx, e->programs, KIN_TASK_IMAGES, false, e->batch, 0, 0);
@@ -60,18 +60,18 @@ static kin_status embed_images(kin_ctx *cx, kin_embedder *e, void *images, int64
     return finish(cx, e, p, &run, n, out);
 }
 
-kin_status kin_embed_pixels(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
+kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
 {
     const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
     for (int64_t i = 0; i < n; i += e->batch) {
         const int64_t now = kin_min64(e->batch, n - i);
         memcpy(e->pixels, images + i * bytes, (size_t)(now * bytes));
-        KIN_TRY(embed_images(cx, e, e->pixels, now, out + i * e->model->cfg.embed_dim));
+        KIN_TRY(run_images(cx, e, e->pixels, now, out + i * e->model->cfg.embed_dim));
     }
     return KIN_OK;
 }
 
-static kin_status embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out)
+static kin_status run_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out)
 {
     const int64_t context = e->model->cfg.text.context;
     e->off[0] = 0;
@@ -94,7 +94,7 @@ static kin_status embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *t
 kin_status kin_embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out)
 {
     for (int64_t i = 0; i < n; i += e->batch)
-        KIN_TRY(embed_texts(cx, e, text + i, kin_min64(e->batch, n - i), out + i * e->model->cfg.embed_dim));
+        KIN_TRY(run_texts(cx, e, text + i, kin_min64(e->batch, n - i), out + i * e->model->cfg.embed_dim));
     return KIN_OK;
 }
 
@@ -143,7 +143,7 @@ kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d
     for (int64_t i = 0; i < n; i += e->batch) {
         const int64_t now = kin_min64(e->batch, n - i);
         KIN_TRY(read_pictures(cx, e, d, from + i, now, bad ? bad + i : NULL));
-        KIN_TRY(embed_images(cx, e, e->pixels, now, out + i * width));
+        KIN_TRY(run_images(cx, e, e->pixels, now, out + i * width));
         for (int64_t k = 0; bad && k < now; k++)
             if (bad[i + k]) memset(out + (i + k) * width, 0, (size_t)width * sizeof *out);
     }

@@ -25,7 +25,7 @@ void kin_embedder_close(kin_embedder *e);
 /* out [n, E], L2-normalised. */
 kin_status kin_embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out);
 /* images [n, S, S, 3], preprocessed */
-kin_status kin_embed_pixels(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out);
+kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out);
 /* Items from .. from + n - 1 of a dataset, decoded on all threads. A picture that cannot be read is an error;
  * or, when bad [n] is given, true there, and its row zeros. */
 kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
