@@ -91,6 +91,7 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run);
 /* Cost at the live sizes of the last run (at capacity before one). backward: 0 forward steps only, 1 backward
  * only, -1 both. */
 kin_cost kin_program_cost(const kin_program *p, int backward);
+kin_cost kin_program_step_cost(const kin_program *p, int step);
 /* Number of backward steps; steps of a program as text, one a line (for tests and people). Caller frees. */
 int kin_program_backward_steps(const kin_program *p);
 char *kin_program_text(kin_ctx *cx, const kin_program *p);

@@ -158,13 +158,20 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
     return KIN_OK;
 }
 
+kin_cost kin_program_step_cost(const kin_program *p, int step)
+{
+    kin_cost c = {0};
+    kin_op_get(p->graph->node[p->step[step].node].op)
+        ->def->cost(&p->ready[step].call, p->step[step].backward, &c);
+    return c;
+}
+
 kin_cost kin_program_cost(const kin_program *p, int backward)
 {
     kin_cost sum = {0};
     for (int s = 0; s < p->steps; s++) {
         if (backward >= 0 && p->step[s].backward != (backward != 0)) continue;
-        kin_cost c = {0};
-        kin_op_get(p->graph->node[p->step[s].node].op)->def->cost(&p->ready[s].call, p->step[s].backward, &c);
+        const kin_cost c = kin_program_step_cost(p, s);
         sum.flops += c.flops;
         sum.bytes += c.bytes;
     }

@@ -1,5 +1,7 @@
 /* resize: 8-bit RGB resampling, bit-exact with Pillow's Image.resize (two passes, horizontal first, 22-bit
- * fixed-point weights, antialiased when shrinking; Pillow src/libImaging/Resample.c). */
+ * fixed-point weights, antialiased when shrinking; Pillow src/libImaging/Resample.c). * Pillow 13 takes the
+ * vertical pass first where a picture becomes wider and lower at once; kin keeps to the order of all versions
+ * before. */
 #ifndef KIN_RESIZE_H
 #define KIN_RESIZE_H
 #include "data/image.h"

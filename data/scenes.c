@@ -114,9 +114,12 @@ kin_status kin_scene_make(kin_ctx *cx, uint64_t key, const kin_scene_cfg *cfg, k
     if (cfg->split < KIN_SCENE_TRAIN || cfg->split >= KIN_SCENE_SPLITS)
         return kin_fail(cx, KIN_ARG, "scenes: there is no split %d", (int)cfg->split);
     kin_rng r = kin_rng_new(kin_key(key, 0, 0));
+    const int most = cfg->max_objects ? cfg->max_objects : KIN_SCENE_MAX_OBJECTS;
+    if (most < KIN_SCENE_MIN_OBJECTS || most > KIN_SCENE_MAX_OBJECTS)
+        return kin_fail(cx, KIN_ARG, "scenes: at most %d objects; it must be %d to %d", most,
+                        KIN_SCENE_MIN_OBJECTS, KIN_SCENE_MAX_OBJECTS);
     *out = (kin_scene){.size = cfg->size, .key = key};
-    out->count = KIN_SCENE_MIN_OBJECTS +
-                 (int)kin_rng_below(&r, KIN_SCENE_MAX_OBJECTS - KIN_SCENE_MIN_OBJECTS + 1);
+    out->count = KIN_SCENE_MIN_OBJECTS + (int)kin_rng_below(&r, (uint32_t)(most - KIN_SCENE_MIN_OBJECTS + 1));
     out->pattern = (int)kin_rng_below(&r, KIN_SCENE_PATTERNS);
     out->tone = (int)kin_rng_below(&r, KIN_SCENE_TONES);
     draw_pairs(&r, cfg->split, out);
@@ -196,9 +199,9 @@ static char *scene_json(kin_ctx *cx, const kin_scene *s, const kin_scene_text *t
     json_t *captions = json_array(), *swaps = json_array(), *qa = json_array();
     for (int i = 0; i < t->captions; i++) captions = push(captions, json_string(t->caption[i]));
     for (int i = 0; i < t->swaps; i++)
-        swaps = push(swaps, json_pack("{s:s, s:s, s:s}", "kind",
-                                      t->swap[i].attribute ? "attribute" : "relation", "caption",
-                                      t->swap[i].caption, "swapped", t->swap[i].swapped));
+        swaps =
+            push(swaps, json_pack("{s:s, s:s, s:s}", "kind", t->swap[i].attribute ? "attribute" : "relation",
+                                  "caption", t->swap[i].caption, "swapped", t->swap[i].swapped));
     for (int i = 0; i < t->qa; i++)
         qa = push(qa, json_pack("{s:s, s:s}", "question", t->question[i].question, "answer",
                                 t->question[i].answer));
@@ -294,6 +297,7 @@ static kin_status check(kin_ctx *cx, writing *w)
         return kin_fail(cx, KIN_ARG, "scenes: split is \"%s\", it must be train, val or test", split);
     w->scene.split = (kin_scene_split)at;
     w->scene.size = c->size ? c->size : 64;
+    w->scene.max_objects = c->max_objects;
     w->shard_size = c->shard_size ? c->shard_size : 1000;
     if (!c->out || !*c->out) return kin_fail(cx, KIN_ARG, "scenes: no folder to write to");
     if (c->count < 1 || c->count > 999999999)
@@ -308,8 +312,10 @@ static kin_status check(kin_ctx *cx, writing *w)
     char *stale = shard_path(cx, c->out, shards);
     if (!stale) return cx->status;
     if (access(stale, F_OK) == 0)
-        kin_fail(cx, KIN_ARG, "%s is left from a longer run: remove the shards there or choose another "
-                 "folder", stale);
+        kin_fail(cx, KIN_ARG,
+                 "%s is left from a longer run: remove the shards there or choose another "
+                 "folder",
+                 stale);
     free(stale);
     return cx->status;
 }

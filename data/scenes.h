@@ -77,20 +77,23 @@ bool kin_scene_held_out(int color, int shape);
 typedef struct kin_scene_cfg {
     int size; /* canvas in pixels, KIN_SCENE_MIN_SIZE .. KIN_SCENE_MAX_SIZE */
     kin_scene_split split;
+    int max_objects; /* 2 .. KIN_SCENE_MAX_OBJECTS; 0: KIN_SCENE_MAX_OBJECTS. Fewer are easier to learn from
+                      */
 } kin_scene_cfg;
 
 /* The scene of a key, a pure function; pixels [size, size, 3] RGB are drawn when not NULL.
- * KIN_ARG for a size or split out of range. */
+ * KIN_ARG for a size, split or max_objects out of range. */
 kin_status kin_scene_make(kin_ctx *cx, uint64_t key, const kin_scene_cfg *cfg, kin_scene *out,
                           uint8_t *pixels);
 
 typedef struct kin_scenes_cfg {
-    const char *out;        /* folder, made if it is not there */
-    int64_t count;          /* pictures */
+    const char *out; /* folder, made if it is not there */
+    int64_t count;   /* pictures */
     uint64_t seed;
-    const char *split;      /* "train" "val" "test"; NULL: "train" */
-    int64_t shard_size;     /* pictures in a shard; 0: 1000 */
-    int size;               /* canvas in pixels; 0: 64 */
+    const char *split;  /* "train" "val" "test"; NULL: "train" */
+    int64_t shard_size; /* pictures in a shard; 0: 1000 */
+    int size;           /* canvas in pixels; 0: 64 */
+    int max_objects;    /* of a picture; 0: 5 */
 } kin_scenes_cfg;
 
 /* Writes OUT/000000.tar, 000001.tar, ...: WebDataset shards with, per sample, NAME.png, NAME.txt (the first

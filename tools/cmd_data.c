@@ -7,7 +7,7 @@
 int cmd_data(kin_ctx *cx, int argc, char **argv)
 {
     const char *what = NULL, *out = NULL, *split = "train";
-    int64_t count = 1000, seed = 0, shard = 0, size = 0;
+    int64_t count = 1000, seed = 0, shard = 0, size = 0, objects = 0;
     const cli_flag flags[] = {
         {"--out", CLI_TEXT, &out, NULL, NULL, "DIR folder of the shards"},
         {"--count", CLI_NUMBER, NULL, &count, NULL, "N pictures (1000)"},
@@ -16,6 +16,7 @@ int cmd_data(kin_ctx *cx, int argc, char **argv)
          "NAME train, val or test: test has shapes in unseen colors"},
         {"--shard-size", CLI_NUMBER, NULL, &shard, NULL, "N pictures in a shard (1000)"},
         {"--size", CLI_NUMBER, NULL, &size, NULL, "N pixels along a side (64)"},
+        {"--max-objects", CLI_NUMBER, NULL, &objects, NULL, "N objects in a picture: 2 to N (5)"},
         CLI_END,
     };
     bool helped;
@@ -31,7 +32,8 @@ int cmd_data(kin_ctx *cx, int argc, char **argv)
                                 .seed = (uint64_t)seed,
                                 .split = split,
                                 .shard_size = shard,
-                                .size = (int)kin_min64(size, KIN_SCENE_MAX_SIZE + 1)};
+                                .size = (int)kin_min64(size, KIN_SCENE_MAX_SIZE + 1),
+                                .max_objects = (int)kin_min64(objects, KIN_SCENE_MAX_OBJECTS + 1)};
     if (kin_scenes_write(cx, &cfg) != KIN_OK) return CLI_FAILED;
     printf("%s: %lld scenes, split %s\n", out, (long long)count, split);
     return CLI_DONE;

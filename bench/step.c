@@ -1,0 +1,156 @@
+/* step: training steps of a model on synthetic pairs: pairs per second, share of the machine's peak, and
+ * where the time goes, op by op. step [MODEL [BATCH [STEPS [THREADS [ISA]]]]]     caption lengths are those
+ * of COCO: 8 to 22 ids, 13.5 on average */
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/machine.h"
+#include "core/rng.h"
+#include "train/model.h"
+#include "train/optim.h"
+#include "train/step.h"
+
+typedef struct bench {
+    kin_ctx cx;
+    kin_backend *backend;
+    kin_params *params;
+    kin_model_cfg cfg;
+    kin_programs programs;
+    kin_stepper stepper;
+    kin_optim optim;
+    int64_t batch;
+    uint8_t *images;
+    int32_t *ids, *off;
+} bench;
+
+static bool open_bench(bench *b, const char *model, int64_t batch, int threads, const char *isa)
+{
+    *b = (bench){.batch = batch};
+    json_t *json = kin_model_json(&b->cx, model);
+    if (!json || kin_model_cfg_read(&b->cx, model, json, &b->cfg) != KIN_OK) return false;
+    json_decref(json);
+    for (int i = 0; i < 3; i++) b->cfg.mean[i] = b->cfg.std[i] = 0.5f;
+    b->backend = kin_backend_cpu(&b->cx, threads, isa);
+    b->params = kin_params_new(&b->cx);
+    const kin_loss_row *loss = kin_loss_find("infonce");
+    if (!b->backend || kin_register_weights(&b->cx, b->params, &b->cfg, loss) != KIN_OK ||
+        kin_params_alloc(&b->cx, b->params, b->backend, true, false) != KIN_OK ||
+        kin_params_init(&b->cx, b->params, 1) != KIN_OK)
+        return false;
+    b->programs = (kin_programs){.cfg = b->cfg, .loss = loss, .params = b->params, .backend = b->backend};
+    const kin_optim_cfg optim = {
+        .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .wd = 0.2, .clip = 1.0, .scale_max = 100.0};
+    return kin_optim_open(&b->cx, &b->optim, b->params, &optim) == KIN_OK &&
+           kin_stepper_open(&b->cx, &b->stepper, &b->programs, batch, batch, 0) == KIN_OK;
+}
+
+/* Lengths as bench/step_torch.py draws them. */
+static void make_batch(bench *b)
+{
+    const int64_t side = b->cfg.vision.image_size, pixels = b->batch * side * side * 3;
+    b->images = malloc((size_t)pixels);
+    b->ids = malloc((size_t)(b->batch * 77) * sizeof *b->ids);
+    b->off = malloc((size_t)(b->batch + 1) * sizeof *b->off);
+    for (int64_t i = 0; i < pixels; i++) b->images[i] = (uint8_t)(i * 31 + i / 97);
+    b->off[0] = 0;
+    for (int64_t i = 0; i < b->batch; i++) {
+        const int32_t length = (int32_t)(8 + (i * 7) % 12);
+        for (int32_t k = 0; k < length; k++)
+            b->ids[b->off[i] + k] = (int32_t)((i * 131 + k * 17) % (b->cfg.text.vocab - 1));
+        b->off[i + 1] = b->off[i] + length;
+    }
+}
+
+typedef struct line {
+    const char *op;
+    bool backward;
+    double seconds, flops, bytes;
+    int64_t calls;
+} line;
+
+static int by_time(const void *a, const void *b)
+{
+    const double x = ((const line *)a)->seconds, y = ((const line *)b)->seconds;
+    return (x < y) - (x > y);
+}
+
+/* One step more with a clock around every op. */
+static void profile(bench *b, const kin_pairs *p, double peak, double bandwidth)
+{
+    kin_program *prog =
+        kin_programs_get(&b->cx, &b->programs, KIN_TASK_STEP, true, b->batch, b->batch, b->off[b->batch]);
+    double *seconds = calloc((size_t)prog->steps, sizeof *seconds);
+    kin_run run = {.key = 1, .seconds = seconds};
+    kin_run_rows(prog, &run, "images", p->n);
+    kin_run_rows(prog, &run, "texts", p->texts);
+    kin_run_rows(prog, &run, "tokens", p->off[p->texts]);
+    kin_params_begin(b->params);
+    kin_program_run(&b->cx, prog, &run);
+    kin_params_finish(&b->cx, b->params);
+    line lines[2 * KIN_OP_COUNT] = {0};
+    double total = 0.0;
+    for (int s = 0; s < prog->steps; s++) {
+        const kin_op op = prog->graph->node[prog->step[s].node].op;
+        line *l = &lines[2 * (int)op + prog->step[s].backward];
+        const kin_cost cost = kin_program_step_cost(prog, s);
+        l->op = kin_op_get(op)->def->name;
+        l->backward = prog->step[s].backward;
+        l->seconds += seconds[s];
+        l->flops += cost.flops;
+        l->bytes += cost.bytes;
+        l->calls++;
+        total += seconds[s];
+    }
+    qsort(lines, 2 * KIN_OP_COUNT, sizeof *lines, by_time);
+    printf("%-22s %6s %9s %7s %10s %6s %9s %6s\n", "op", "calls", "ms", "share", "GFLOP/s", "peak", "GB/s",
+           "read");
+    for (int i = 0; i < 2 * KIN_OP_COUNT && lines[i].calls; i++) {
+        const line *l = &lines[i];
+        if (l->seconds < 0.002 * total) continue;
+        printf("%-13s %-8s %6lld %9.2f %6.1f%% %10.1f %5.1f%% %9.2f %5.1f%%\n", l->op,
+               l->backward ? "backward" : "forward", (long long)l->calls, 1e3 * l->seconds,
+               100.0 * l->seconds / total, l->flops / l->seconds / 1e9, 100.0 * l->flops / l->seconds / peak,
+               l->bytes / l->seconds / 1e9, 100.0 * l->bytes / l->seconds / bandwidth);
+    }
+    free(seconds);
+}
+
+int main(int argc, char **argv)
+{
+    const char *model = argc > 1 ? argv[1] : "ViT-Ti-16-112";
+    const int64_t batch = argc > 2 ? atoll(argv[2]) : 64;
+    const int steps = argc > 3 ? atoi(argv[3]) : 5, threads = argc > 4 ? atoi(argv[4]) : 0;
+    bench b;
+    if (!open_bench(&b, model, batch, threads, argc > 5 ? argv[5] : NULL)) {
+        fprintf(stderr, "bench step: %s\n", b.cx.message);
+        return 1;
+    }
+    make_batch(&b);
+    const kin_pairs p = {batch, batch, b.images, b.ids, b.off};
+    const int used = threads ? threads : omp_get_num_procs();
+    const double peak = machine_flops(used), bandwidth = machine_bandwidth(used);
+    double best = 1e30, all = 0.0, loss, norm;
+    for (int i = -1; i < steps && b.cx.status == KIN_OK; i++) {
+        const double began = kin_now();
+        kin_stepper_run(&b.cx, &b.stepper, &p, kin_key(1, 2, (uint64_t)(i + 1)), &loss);
+        kin_optim_update(&b.cx, &b.optim, 1e-4, &norm);
+        const double spent = kin_now() - began;
+        if (i < 0) continue; /* compiles and maps */
+        all += spent;
+        if (spent < best) best = spent;
+    }
+    if (b.cx.status != KIN_OK) {
+        fprintf(stderr, "bench step: %s\n", b.cx.message);
+        return 1;
+    }
+    const double flops = kin_stepper_flops(&b.cx, &b.stepper, &p);
+    printf("%s, batch %lld, %d threads, %s: peak %.0f GFLOP/s, memory %.1f GB/s\n", model, (long long)batch,
+           used, b.backend->name, peak / 1e9, bandwidth / 1e9);
+    printf("%.1f pairs/s (best step; %.1f on average), %.2f GFLOP a pair, %.0f GFLOP/s, %.1f %% of peak\n",
+           (double)batch / best, (double)batch * steps / all, flops / 1e9 / (double)batch, flops / best / 1e9,
+           100.0 * flops / best / peak);
+    profile(&b, &p, peak, bandwidth);
+    return 0;
+}

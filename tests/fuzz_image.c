@@ -1,0 +1,18 @@
+/* Any bytes as a picture, then made small. */
+#include "data/preprocess.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    enum { MOST = 1 << 18 };
+    kin_ctx cx = {0};
+    kin_image image;
+    uint8_t out[16 * 16 * 3];
+    kin_preprocess p = kin_preprocess_default();
+    p.size = 16;
+    if (kin_image_decode(&cx, "fuzz", data, (int64_t)size, MOST, &image) != KIN_OK) return 0;
+    kin_preprocess_image(&cx, &p, &image, out);
+    kin_image_free(&image);
+    return 0;
+}
