@@ -161,7 +161,10 @@ static void sweep(const product *p, const float *b, float *strip, int64_t k0, in
             t.b = b + j * depth;
             t.c = p->c + row * p->ldc + column + j;
             t.n = kin_min64(PANEL, columns - j);
-            (p->ta ? by_packed : by_rows)[rows - 1](&t);
+            if (p->ta)
+                by_packed[rows - 1](&t);
+            else
+                by_rows[rows - 1](&t);
         }
         if (last && (p->bias || p->z || p->act != KIN_ACT_none)) finish(p, row, rows, column, columns);
     }
