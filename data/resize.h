@@ -1,7 +1,7 @@
-/* resize: 8-bit RGB resampling, bit-exact with Pillow's Image.resize (two passes, horizontal first, 22-bit
- * fixed-point weights, antialiased when shrinking; Pillow src/libImaging/Resample.c). * Pillow 13 takes the
- * vertical pass first where a picture becomes wider and lower at once; kin keeps to the order of all versions
- * before. */
+/* resize: 8-bit RGB resampling, bit-exact with Pillow's Image.resize (two passes, 22-bit
+ * fixed-point weights, antialiased when shrinking; Pillow src/libImaging/Resample.c). As in Pillow 13 the
+ * vertical pass comes first where it removes more than twice as many rows as there are columns to remove:
+ * tall pictures, whose pixels differ by a few levels from what Pillow 12 and before make. */
 #ifndef KIN_RESIZE_H
 #define KIN_RESIZE_H
 #include "data/image.h"
