@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/eval_retrieval.h"
+
 static void print_help(const char *usage, const cli_flag *flags)
 {
     printf("usage: kin %s\n", usage);
@@ -138,7 +140,14 @@ static void print_way(const json_t *m, const char *title, const char *prefix)
             printf(" [%.1f, %.1f]", 100.0 * json_number_value(json_array_get(ci, 0)),
                    100.0 * json_number_value(json_array_get(ci, 1)));
     }
-    printf("   median rank %-6.0f chance", number(m, prefix, "median_rank"));
+    for (int k = 0; k < 3; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "optimistic@%s", at[k]);
+        const double value = number(m, prefix, name);
+        if (value > 0.0) printf("  (optimistic @%s %.1f)", at[k], 100.0 * value);
+    }
+    printf("   rank: median %.0f, mean %.1f   chance", number(m, prefix, "median_rank"),
+           number(m, prefix, "mean_rank"));
     for (int k = 0; k < 3; k++) {
         char chance[32];
         snprintf(chance, sizeof chance, "chance@%s", at[k]);
@@ -149,7 +158,10 @@ static void print_way(const json_t *m, const char *title, const char *prefix)
 
 void cli_print_metrics(const json_t *m)
 {
-    printf("%.0f images, %.0f captions; per cent\n", number(m, "", "images"), number(m, "", "texts"));
+    kin_ctx cx = {0};
+    char *protocol = kin_retrieval_protocol(&cx, m);
+    printf("%s; per cent\n", protocol ? protocol : "");
+    free(protocol);
     printf("%-16s %6s %6s %6s\n", "", "R@1", "R@5", "R@10");
     print_way(m, "text -> image   ", "image_retrieval_");
     print_way(m, "image -> text   ", "text_retrieval_");

@@ -98,7 +98,7 @@ static kin_status evaluate(kin_ctx *cx, loop *l)
     kin_trainer *t = l->t;
     const double began = kin_now();
     kin_params_swap_ema(t->model->params);
-    json_t *metrics = kin_evaluate(cx, &t->embedder, t->val, 0);
+    json_t *metrics = kin_evaluate(cx, &t->embedder, t->val, NULL);
     kin_params_swap_ema(t->model->params);
     if (!metrics) return kin_within(cx, "evaluation after step %lld", (long long)t->state.step);
     double value = 0.0;
