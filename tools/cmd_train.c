@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "tools/cli.h"
-#include "train/trainer.h"
+#include "train/sanity.h"
 
 static volatile sig_atomic_t stop;
 
@@ -116,6 +116,19 @@ static kin_status read_options(kin_ctx *cx, kin_config *c, int argc, char **argv
     return kin_config_args(cx, c, argc, argv);
 }
 
+static kin_status sanity(kin_ctx *cx, const kin_config *c)
+{
+    kin_sanity s;
+    if (kin_sanity_check(cx, c, &s) != KIN_OK) return kin_within(cx, "sanity");
+    printf("sanity  loss at the start %.3f (chance %.3f), overfit %lld pairs: %.3f -> %.3f in %lld steps, %.1f s: "
+           "ok\n",
+           s.first, s.chance, (long long)s.pairs, s.first, s.last, (long long)s.steps, s.seconds);
+    if (s.same_captions + s.same_pictures > 0)
+        printf("        %lld captions and %lld pictures of them stand there twice\n", (long long)s.same_captions,
+               (long long)s.same_pictures);
+    return KIN_OK;
+}
+
 static kin_status train(kin_ctx *cx, const kin_config *c)
 {
     kin_trainer t;
@@ -151,7 +164,10 @@ int cmd_train(kin_ctx *cx, int argc, char **argv)
     if (kin_config_init(cx, &c) == KIN_OK && read_options(cx, &c, argc, argv) == KIN_OK) {
         signal(SIGTERM, on_signal);
         signal(SIGINT, on_signal);
-        train(cx, &c);
+        if (c.sanity)
+            sanity(cx, &c);
+        else
+            train(cx, &c);
         code = cli_exit(cx);
     }
     kin_config_free(&c);

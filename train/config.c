@@ -403,7 +403,8 @@ static char *close_text(kin_ctx *cx, FILE *f, char **text)
 /* Does this key belong to one call rather than to the run? */
 static bool of_the_call(const char *key)
 {
-    return strcmp(key, "resume") == 0 || strcmp(key, "stop-at") == 0 || strcmp(key, "dry-run") == 0;
+    return strcmp(key, "resume") == 0 || strcmp(key, "stop-at") == 0 || strcmp(key, "dry-run") == 0 ||
+           strcmp(key, "sanity") == 0;
 }
 
 static char *text_of(kin_ctx *cx, const kin_config *c, bool run_only)

@@ -46,7 +46,7 @@ kin_status kin_config_args(kin_ctx *cx, kin_config *c, int argc, char **argv);
 bool kin_config_given(const kin_config *c, const char *key);
 
 /* The effective options as text that reads back to the same (caller frees); and as an atomic file, without
- * what belongs to one call rather than to the run: resume, stop-at, dry-run. */
+ * what belongs to one call rather than to the run: resume, stop-at, dry-run, sanity. */
 char *kin_config_text(kin_ctx *cx, const kin_config *c);
 kin_status kin_config_save(kin_ctx *cx, const kin_config *c, const char *path);
 /* One line a key: "  --lr REAL   peak learning rate (0.001)"; caller frees. */
