@@ -6,16 +6,62 @@
 
 #include "train/eval_retrieval.h"
 
+/* While cli_list_flags runs: a command that parses hands its flags over and ends. */
+static struct {
+    cli_flag_fn each;
+    void *user;
+} listing;
+
+void cli_list_flags(const cli_row *command, cli_flag_fn each, void *user)
+{
+    kin_ctx cx = {0};
+    listing.each = each;
+    listing.user = user;
+    command->run(&cx, 0, NULL);
+    listing.each = NULL;
+}
+
+/* A row of the table as a reader of it wants it. */
+static void hand_over(const cli_flag *f, cli_flag_fn each, void *user)
+{
+    const size_t n = f->kind == CLI_SWITCH ? 0 : strcspn(f->help, " ");
+    char argument[64];
+    snprintf(argument, sizeof argument, "%.*s", (int)n, f->help);
+    each(user, f->name, argument, f->help + n + strspn(f->help + n, " "));
+}
+
+static void print_flag(void *user, const char *flag, const char *argument, const char *help)
+{
+    char left[80];
+    (void)user;
+    snprintf(left, sizeof left, "%s %s", flag, argument);
+    printf("  %-22s %s\n", left, help);
+}
+
 static void print_help(const char *usage, const cli_flag *flags)
 {
     printf("usage: kin %s\n", usage);
-    for (const cli_flag *f = flags; f->name; f++) {
-        const int n = (int)strcspn(f->help, " ");
-        const bool argument = f->kind != CLI_SWITCH;
-        char left[64];
-        snprintf(left, sizeof left, "%s %.*s", f->name, argument ? n : 0, f->help);
-        printf("  %-22s %s\n", left, argument ? f->help + n + strspn(f->help + n, " ") : f->help);
+    for (const cli_flag *f = flags; f->name; f++) hand_over(f, print_flag, NULL);
+}
+
+bool cli_config(kin_ctx *cx, int argc, char **argv, const char *usage, kin_config *config, bool *helped)
+{
+    *helped = false;
+    if (kin_config_init(cx, config) != KIN_OK) return false;
+    if (listing.each) {
+        *helped = true;
+        kin_config_list(listing.each, listing.user);
+        return false;
     }
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0) continue;
+        char *help = kin_config_help(cx);
+        printf("usage: kin %s\n%s", usage, help ? help : "");
+        free(help);
+        *helped = true;
+        return false;
+    }
+    return kin_config_args(cx, config, argc, argv) == KIN_OK;
 }
 
 static const cli_flag *find(const cli_flag *flags, const char *word, size_t n)
@@ -61,6 +107,11 @@ bool cli_parse(kin_ctx *cx, int argc, char **argv, const char *usage, const cli_
 {
     int have = 0;
     *helped = false;
+    if (listing.each) {
+        for (const cli_flag *f = flags; f->name; f++) hand_over(f, listing.each, listing.user);
+        *helped = true;
+        return false;
+    }
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {

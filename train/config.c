@@ -444,17 +444,32 @@ kin_status kin_config_save(kin_ctx *cx, const kin_config *c, const char *path)
     return rc;
 }
 
-char *kin_config_help(kin_ctx *cx)
+static const char *argument_of(const key_def *k)
 {
     static const char *const names[] = {"TEXT", "", "N", "X", ""};
+    return k->type == CHOICE ? k->choices : names[k->type];
+}
+
+void kin_config_list(void (*each)(void *user, const char *flag, const char *argument, const char *help),
+                     void *user)
+{
+    each(user, "--config", "FILE", "options from a file; flags lie over it");
+    for (const key_def *k = keys; k < keys + KEYS; k++) {
+        char flag[48];
+        snprintf(flag, sizeof flag, "--%s", k->key);
+        each(user, flag, argument_of(k), k->help);
+    }
+}
+
+char *kin_config_help(kin_ctx *cx)
+{
     kin_config c;
     char *text = NULL;
     size_t size;
     FILE *f = kin_config_init(cx, &c) == KIN_OK ? open_memstream(&text, &size) : NULL;
     if (f) fprintf(f, "  --config %-*s options from a file; flags lie over it\n", HELP_COLUMN - 6, "FILE");
     for (const key_def *k = keys; f && k < keys + KEYS; k++) {
-        const char *argument = k->type == CHOICE ? k->choices : names[k->type];
-        fprintf(f, "  --%s %-*s %s", k->key, HELP_COLUMN - (int)strlen(k->key), argument, k->help);
+        fprintf(f, "  --%s %-*s %s", k->key, HELP_COLUMN - (int)strlen(k->key), argument_of(k), k->help);
         const bool empty = is_text(k) && !*k->text;
         if (!empty) {
             fputs(" (", f);
