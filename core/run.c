@@ -146,9 +146,7 @@ static bool not_finite(const kin_program *p, const kin_tensor *t, double *value)
             case KIN_F64: memcpy(value, part + i * size, sizeof *value); break;
             case KIN_BF16: *value = (double)kin_from_bf16(h); break;
             case KIN_F16: *value = (double)kin_from_f16(h); break;
-            default:
-                memcpy(&f, part + i * size, sizeof f);
-                *value = (double)f;
+            default: memcpy(&f, part + i * size, sizeof f); *value = (double)f;
             }
             if (!isfinite(*value)) return true;
         }
@@ -178,8 +176,9 @@ static kin_status look_at(kin_ctx *cx, const kin_program *p, int s)
             if (t->in[i] <= -2 && not_finite(p, &r->tensor[i], &of_weight))
                 return kin_fail(cx, KIN_NUMERIC, "%s in the weights: %s", number_name(of_weight),
                                 p->graph->params->param[p->graph->params->region[-2 - t->in[i]].param].name);
-        return kin_fail(cx, KIN_NUMERIC, "%s first seen in %s%s (%s, program step %d of %d)", number_name(value),
-                        t->backward ? "the backward of " : "", n->name, kin_op_get(n->op)->def->name, s + 1, p->steps);
+        return kin_fail(cx, KIN_NUMERIC, "%s first seen in %s%s (%s, program step %d of %d)",
+                        number_name(value), t->backward ? "the backward of " : "", n->name,
+                        kin_op_get(n->op)->def->name, s + 1, p->steps);
     }
     return KIN_OK;
 }

@@ -1,5 +1,5 @@
-/* The program as a user meets it: help, completion, slips of the pen, doctor, report, and the published protocol
- * from files in the true layout to the numbers (docs/REPRODUCE.md). */
+/* The program as a user meets it: help, completion, slips of the pen, doctor, report, and the published
+ * protocol from files in the true layout to the numbers (docs/REPRODUCE.md). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,10 +18,11 @@
 
 static char folder[64], program[512];
 
-static const char model_json[] =
-    "{\"embed_dim\": 32,"
-    " \"vision_cfg\": {\"image_size\": 32, \"layers\": 1, \"width\": 64, \"head_width\": 32, \"patch_size\": 8},"
-    " \"text_cfg\": {\"context_length\": 32, \"vocab_size\": 600, \"width\": 64, \"heads\": 2, \"layers\": 1}}";
+static const char model_json[] = "{\"embed_dim\": 32,"
+                                 " \"vision_cfg\": {\"image_size\": 32, \"layers\": 1, \"width\": 64, "
+                                 "\"head_width\": 32, \"patch_size\": 8},"
+                                 " \"text_cfg\": {\"context_length\": 32, \"vocab_size\": 600, \"width\": "
+                                 "64, \"heads\": 2, \"layers\": 1}}";
 
 static const char *in_folder(const char *name)
 {
@@ -71,8 +72,8 @@ static void works(const char *arguments, char **out)
 static void help_comes_from_the_tables(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"data",      "train", "eval",   "embed",  "search",     "tokenizer",
-                                           "plan",      "hash",  "report", "doctor", "completion", "version"};
+    static const char *const commands[] = {"data", "train", "eval",   "embed",  "search",     "tokenizer",
+                                           "plan", "hash",  "report", "doctor", "completion", "version"};
     char *out, *all, line[100];
     works("--help", &all);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
@@ -117,16 +118,20 @@ static void slips_are_corrected(void **state)
         {"trian", "kin: there is no command 'trian'; did you mean 'train'? kin help lists them\n", 2},
         {"train --epoch 3", "kin train: no option is called 'epoch'; did you mean 'epochs'?\n", 2},
         {"train --lerning-rate=1", "kin train: no option is called 'lerning-rate'\n", 2},
-        {"train --batch-size 3", "kin train: no option is called 'batch-size'", 2},
+        {"train --batch-size 3", "kin train: no option is called 'batch-size'; what open_clip calls so is 'batch' here\n", 2},
         {"train --lr", "kin train: --lr needs a value\n", 2},
         {"train --loss clip", "kin train: loss: 'clip' is none of infonce|siglip|triplet\n", 2},
         {"eval retrieval --modle x", "kin eval: there is no flag '--modle'; did you mean '--model'?\n", 2},
-        {"eval", "kin eval: evaluate what? There is: kin eval retrieval (--model DIR --data P | --embeddings DIR) "
-                 "[flags]\n", 2},
+        {"eval",
+         "kin eval: evaluate what? There is: kin eval retrieval (--model DIR --data P | --embeddings DIR) "
+         "[flags]\n",
+         2},
         {"eval retrieval --embeddings nowhere", "kin eval: nowhere/images.npy: ", 1},
         {"report", "kin report: the folder of a run is needed\n", 2},
-        {"report nowhere", "kin report: nowhere: no run is in this folder (no config.cfg); give the folder that --out "
-                           "named\n", 1},
+        {"report nowhere",
+         "kin report: nowhere: no run is in this folder (no config.cfg); give the folder that --out "
+         "named\n",
+         1},
         {"completion tcsh", "kin completion: for which shell? There is: kin completion bash|zsh|fish\n", 2},
         {"doctor --jsno", "kin doctor: there is no flag '--jsno'; did you mean '--json'?\n", 2},
     };
@@ -171,14 +176,17 @@ static void completion_completes(void **state)
                  {"kin doctor --", "--json"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char line[600];
-        snprintf(line, sizeof line,
-                 "bash -c 'source ./complete.bash; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _kin; "
-                 "test \"${COMPREPLY[*]}\" = \"%s\"'",
-                 cases[i].words, cases[i].want);
-        if (shell(line) != 0) fail_msg("bash completes '%s' to something else than '%s'", cases[i].words, cases[i].want);
+        snprintf(
+            line, sizeof line,
+            "bash -c 'source ./complete.bash; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _kin; "
+            "test \"${COMPREPLY[*]}\" = \"%s\"'",
+            cases[i].words, cases[i].want);
+        if (shell(line) != 0)
+            fail_msg("bash completes '%s' to something else than '%s'", cases[i].words, cases[i].want);
     }
     if (shell("command -v zsh >/dev/null") == 0) assert_int_equal(shell("zsh -n complete.zsh"), 0);
-    if (shell("command -v fish >/dev/null") == 0) assert_int_equal(shell("fish --no-execute complete.fish"), 0);
+    if (shell("command -v fish >/dev/null") == 0)
+        assert_int_equal(shell("fish --no-execute complete.fish"), 0);
 }
 
 static void doctor_measures(void **state)
@@ -211,26 +219,43 @@ static void doctor_measures(void **state)
 static void report_is_one_page(void **state)
 {
     (void)state;
-    works("train --model model.json --train-data train --val-data val --batch 16 --steps 24 --eval-every 8 --log-every 1 "
-          "--out run", NULL);
+    works("train --model model.json --train-data train --val-data val --batch 16 --steps 24 --eval-every 8 "
+          "--log-every 1 "
+          "--out run",
+          NULL);
     works("report run --queries 2 --bootstrap 100", NULL);
     char *html = read_all(in_folder("run/report.html"));
-    static const char *const parts[] = {
-        "<!doctype html>", "<meta name=\"viewport\" content=\"width=device-width", "prefers-color-scheme:dark", "<h1>Run run</h1>",
-        "<h3>Loss</h3>", "Recall while training, text to image", "<h3>Similarity matrix</h3>", "Cosines of true and false pairs",
-        "Captions: best and worst", "Pictures: best and worst", "<img src=\"data:image/png;base64,iVBORw0KGgo",
-        "found at place ", "kin train --config run/config.cfg", "seed      0", "model     ", "options   ", "batch = 16",
-        "; any of an image's captions is a hit; ties count as misses", "[", "</html>\n"};
+    static const char *const parts[] = {"<!doctype html>",
+                                        "<meta name=\"viewport\" content=\"width=device-width",
+                                        "prefers-color-scheme:dark",
+                                        "<h1>Run run</h1>",
+                                        "<h3>Loss</h3>",
+                                        "Recall while training, text to image",
+                                        "<h3>Similarity matrix</h3>",
+                                        "Cosines of true and false pairs",
+                                        "Captions: best and worst",
+                                        "Pictures: best and worst",
+                                        "<img src=\"data:image/png;base64,iVBORw0KGgo",
+                                        "found at place ",
+                                        "kin train --config run/config.cfg",
+                                        "seed      0",
+                                        "model     ",
+                                        "options   ",
+                                        "batch = 16",
+                                        "; any of an image's captions is a hit; ties count as misses",
+                                        "[",
+                                        "</html>\n"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) has(html, parts[i]);
-    static const char *const never[] = {"http:", "https:", "//", "url(", "<script", "<link", "<iframe", "src=\"/", "@import",
-                                        "nan", "inf\""};
+    static const char *const never[] = {"http:",   "https:",  "//",      "url(", "<script", "<link",
+                                        "<iframe", "src=\"/", "@import", "nan",  "inf\""};
     for (char *image; (image = strstr(html, "base64,"));) { /* pictures may hold anything */
         char *end = strchr(image, '"');
         memset(image, ' ', (size_t)(end - image));
     }
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         if (strstr(html, never[i])) fail_msg("'%s' in the report: %.200s", never[i], strstr(html, never[i]));
-    static const char *const tags[] = {"div", "figure", "svg", "p", "ul", "li", "table", "tr", "td", "h2", "h3", "pre"};
+    static const char *const tags[] = {"div",   "figure", "svg", "p",  "ul", "li",
+                                       "table", "tr",     "td",  "h2", "h3", "pre"};
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
         char open[16], open_with[16], close[16];
         int balance = 0;
@@ -261,17 +286,26 @@ typedef struct layout {
 static const char *const splits[] = {"train", "restval", "val", "test"};
 
 static const layout layouts[] = {
-    {"coco", "coco.cfg",
+    {"coco",
+     "coco.cfg",
      {"train2014", "val2014", "val2014", "val2014"},
-     {"COCO_train2014_%012d.jpg", "COCO_val2014_%012d.jpg", "COCO_val2014_%012d.jpg", "COCO_val2014_%012d.jpg"},
-     {40, 20, 12, 21}, true},
+     {"COCO_train2014_%012d.jpg", "COCO_val2014_%012d.jpg", "COCO_val2014_%012d.jpg",
+      "COCO_val2014_%012d.jpg"},
+     {40, 20, 12, 21},
+     true},
     {"flickr30k", "flickr30k.cfg", {0}, {"%d.jpg", "", "%d.jpg", "%d.jpg"}, {48, 0, 12, 20}, false},
-    {"flickr8k", "flickr8k.cfg", {0}, {"%d_a0b1c2d3e4.jpg", "", "%d_a0b1c2d3e4.jpg", "%d_a0b1c2d3e4.jpg"},
-     {48, 0, 12, 20}, false},
+    {"flickr8k",
+     "flickr8k.cfg",
+     {0},
+     {"%d_a0b1c2d3e4.jpg", "", "%d_a0b1c2d3e4.jpg", "%d_a0b1c2d3e4.jpg"},
+     {48, 0, 12, 20},
+     false},
 };
 
-static const uint32_t colors[] = {0xd03030, 0x30a040, 0x3050d0, 0xe0c020, 0x9040b0, 0x20b0b0, 0xf08020, 0x101010};
-static const char *const color_names[] = {"red", "green", "blue", "yellow", "purple", "cyan", "orange", "black"};
+static const uint32_t colors[] = {0xd03030, 0x30a040, 0x3050d0, 0xe0c020,
+                                  0x9040b0, 0x20b0b0, 0xf08020, 0x101010};
+static const char *const color_names[] = {"red",    "green", "blue",   "yellow",
+                                          "purple", "cyan",  "orange", "black"};
 
 /* A square of one colour on another, under a .jpg name (what it is is told by its content). */
 static void make_picture(const char *path, int i)
@@ -294,8 +328,10 @@ static int make_set(const layout *l, const char *where)
             char name[80], path[300], dir[200];
             static const char *const forms[] = {"a %s square on %s ground, number %d",
                                                 "the ground is %2$s and the square %1$s, number %3$d",
-                                                "%s on %s, picture %d", "a picture of a %s square on %s, %d",
-                                                "number %3$d: %1$s square, %2$s ground", "one %s square before %s, %d",
+                                                "%s on %s, picture %d",
+                                                "a picture of a %s square on %s, %d",
+                                                "number %3$d: %1$s square, %2$s ground",
+                                                "one %s square before %s, %d",
                                                 "there is a %s square on a %s ground in %d"};
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -308,14 +344,14 @@ static int make_set(const layout *l, const char *where)
             json_t *sentences = json_array();
             for (int k = 0; k < most; k++) {
                 char raw[200];
-                snprintf(raw, sizeof raw, forms[k], color_names[(number / 8 + number) % 8], color_names[number % 8],
-                         number);
+                snprintf(raw, sizeof raw, forms[k], color_names[(number / 8 + number) % 8],
+                         color_names[number % 8], number);
                 json_array_append_new(sentences, json_pack("{s:s, s:i}", "raw", raw, "sentid", captions + k));
             }
 #pragma GCC diagnostic pop
             if (s == 3) captions += most;
-            json_t *image = json_pack("{s:s, s:s, s:i, s:o}", "filename", name, "split", splits[s], "imgid", number,
-                                      "sentences", sentences);
+            json_t *image = json_pack("{s:s, s:s, s:i, s:o}", "filename", name, "split", splits[s], "imgid",
+                                      number, "sentences", sentences);
             if (l->filepath[s]) json_object_set_new(image, "filepath", json_string(l->filepath[s]));
             json_array_append_new(images, image);
         }
@@ -340,16 +376,19 @@ static void published_protocol_end_to_end(void **state)
         snprintf(where, sizeof where, "data/%s", l->set);
         const int captions = make_set(l, where);
         snprintf(line, sizeof line,
-                 "train --config %s/configs/%s --model model.json --vocab 600 --epochs 0 --steps 12 --batch 16 --chunk 0 "
+                 "train --config %s/configs/%s --model model.json --vocab 600 --epochs 0 --steps 12 --batch "
+                 "16 --chunk 0 "
                  "--eval-every 6",
                  cwd, l->config);
         works(line, NULL);
         snprintf(line, sizeof line,
-                 "eval retrieval --model run/%s/best --data data/%s/dataset_%s.json --bootstrap 200 --out %s.json --dump "
+                 "eval retrieval --model run/%s/best --data data/%s/dataset_%s.json --bootstrap 200 --out "
+                 "%s.json --dump "
                  "%s_rows",
                  l->set, l->set, l->set, l->set, l->set);
         works(line, &out);
-        snprintf(line, sizeof line, "%d images, %d captions (5%s an image); any of an image's captions is a hit; ties ",
+        snprintf(line, sizeof line,
+                 "%d images, %d captions (5%s an image); any of an image's captions is a hit; ties ",
                  l->count[3], captions, l->more ? " to 7" : "");
         has(out, line);
         free(out);
@@ -359,7 +398,8 @@ static void published_protocol_end_to_end(void **state)
         snprintf(line, sizeof line, "%s.json", l->set);
         json_t *j = kin_json_load(&cx, in_folder(line), 1 << 20);
         const json_t *m = json_object_get(j, "metrics");
-        static const char *const members[] = {"dataset", "model", "pretrained", "task", "metrics", "language"};
+        static const char *const members[] = {"dataset", "model",   "pretrained",
+                                              "task",    "metrics", "language"};
         for (size_t k = 0; k < sizeof members / sizeof *members; k++)
             assert_non_null(json_object_get(j, members[k]));
         assert_string_equal(json_string_value(json_object_get(j, "task")), "zeroshot_retrieval");
@@ -381,7 +421,8 @@ static void published_protocol_end_to_end(void **state)
         assert_true(json_number_value(json_object_get(same, "image_retrieval_recall@5")) == recall);
 
         /* And the independent evaluator, where numpy is. */
-        snprintf(line, sizeof line, "python3 %s/tests/golden/eval_golden.py %s_rows >numpy.json 2>/dev/null", cwd, l->set);
+        snprintf(line, sizeof line, "python3 %s/tests/golden/eval_golden.py %s_rows >numpy.json 2>/dev/null",
+                 cwd, l->set);
         if (shell("python3 -c 'import numpy' 2>/dev/null") == 0) {
             assert_int_equal(shell(line), 0);
             json_t *other = kin_json_load(&cx, in_folder("numpy.json"), 1 << 20);
@@ -398,8 +439,10 @@ static void published_protocol_end_to_end(void **state)
     }
     /* restval is trained on: 40 + 20 pictures. */
     char *err;
-    snprintf(line, sizeof line, "train --config %s/configs/coco.cfg --model model.json --vocab 600 --batch 16 --chunk 0 "
-                                "--dry-run", cwd);
+    snprintf(line, sizeof line,
+             "train --config %s/configs/coco.cfg --model model.json --vocab 600 --batch 16 --chunk 0 "
+             "--dry-run",
+             cwd);
     assert_int_equal(kin(line, NULL, &err), 0);
     has(err, "data    60 pictures, ");
     has(err, "; 12, ");
@@ -438,9 +481,12 @@ static int remove_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(help_comes_from_the_tables),    cmocka_unit_test(help_is_quick),
-        cmocka_unit_test(slips_are_corrected),           cmocka_unit_test(completion_completes),
-        cmocka_unit_test(doctor_measures),               cmocka_unit_test(report_is_one_page),
+        cmocka_unit_test(help_comes_from_the_tables),
+        cmocka_unit_test(help_is_quick),
+        cmocka_unit_test(slips_are_corrected),
+        cmocka_unit_test(completion_completes),
+        cmocka_unit_test(doctor_measures),
+        cmocka_unit_test(report_is_one_page),
         cmocka_unit_test(published_protocol_end_to_end),
     };
     return cmocka_run_group_tests_name("cli", tests, make_data, remove_data);

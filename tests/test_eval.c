@@ -361,8 +361,9 @@ static void both_denominators_of_coco(void **state)
     assert_true((double)hits / TEXTS == r.image.recall[2] && (double)best / IMAGES == r.text.recall[2]);
     json_t *j = kin_retrieval_json(&cx, &r);
     char *says = kin_retrieval_protocol(&cx, j);
-    assert_string_equal(says, "5000 images, 25010 captions (5 to 7 an image); any of an image's captions is a "
-                              "hit; ties count as misses");
+    assert_string_equal(says,
+                        "5000 images, 25010 captions (5 to 7 an image); any of an image's captions is a "
+                        "hit; ties count as misses");
     free(says);
     json_decref(j);
     d.in.per_image = 5;

@@ -18,10 +18,11 @@
 
 static char folder[64];
 
-static const char model_json[] =
-    "{\"embed_dim\": 32,"
-    " \"vision_cfg\": {\"image_size\": 32, \"layers\": 1, \"width\": 64, \"head_width\": 32, \"patch_size\": 8},"
-    " \"text_cfg\": {\"context_length\": 24, \"vocab_size\": 600, \"width\": 64, \"heads\": 2, \"layers\": 1}}";
+static const char model_json[] = "{\"embed_dim\": 32,"
+                                 " \"vision_cfg\": {\"image_size\": 32, \"layers\": 1, \"width\": 64, "
+                                 "\"head_width\": 32, \"patch_size\": 8},"
+                                 " \"text_cfg\": {\"context_length\": 24, \"vocab_size\": 600, \"width\": "
+                                 "64, \"heads\": 2, \"layers\": 1}}";
 
 /* Every notice, one a line. */
 typedef struct heard {
@@ -56,7 +57,8 @@ static void config(kin_config *c, const char *lines)
     kin_config_set(&cx, c, "model", in_folder("model.json"));
     kin_config_set(&cx, c, "train-data", in_folder("train"));
     kin_config_set(&cx, c, "out", in_folder("run"));
-    if (kin_config_parse(&cx, c, "lines", lines, (int64_t)strlen(lines)) != KIN_OK) fail_msg("%s", cx.message);
+    if (kin_config_parse(&cx, c, "lines", lines, (int64_t)strlen(lines)) != KIN_OK)
+        fail_msg("%s", cx.message);
 }
 
 /* The lengths and checksums of formats that others wrote down: TensorBoard's event.proto by hand. */
@@ -86,7 +88,8 @@ static void another_reader_agrees(void **state)
     kin_config c;
     kin_trainer t;
     for (int part = 0; part < 2; part++) { /* stopped at 4, then resumed */
-        config(&c, part ? "batch = 8\nsteps = 6\nlog-every = 1\n" : "batch = 8\nsteps = 6\nlog-every = 1\nstop-at = 4\n");
+        config(&c, part ? "batch = 8\nsteps = 6\nlog-every = 1\n"
+                        : "batch = 8\nsteps = 6\nlog-every = 1\nstop-at = 4\n");
         if (part) kin_config_set(&cx, &c, "resume", in_folder("run"));
         if (kin_trainer_open(&cx, &t, &c) != KIN_OK || kin_trainer_run(&cx, &t, NULL) != KIN_OK)
             fail_msg("%s", cx.message);
@@ -138,7 +141,8 @@ static void sentences_of_a_run(void **state)
     kin_ctx cx = {.log = hear, .log_user = &h};
     kin_config c;
     config(&c, "steps = 1000\n");
-    kin_trainer t = {.cfg = &c, .loss = kin_loss_find("infonce"), .lr = {.steps = 1000}, .state = {.best = -1.0}};
+    kin_trainer t = {
+        .cfg = &c, .loss = kin_loss_find("infonce"), .lr = {.steps = 1000}, .state = {.best = -1.0}};
     const kin_progress usual = {.steps = 1000, .chance = 4.852, .scale = 14.3, .pairs = 128};
     kin_progress p = usual;
     kin_watch w = {0}, v = {0}, u = {0};
@@ -148,12 +152,14 @@ static void sentences_of_a_run(void **state)
     says(&h, "sanity  loss at the start 4.900, chance 4.852: ok\n");
     p.loss = 9.0;
     course(&v, &cx, &t, p);
-    says(&h, "note: loss at the start 9.000 is far above chance (4.852): an untrained model should be near it; the "
+    says(&h, "note: loss at the start 9.000 is far above chance (4.852): an untrained model should be near "
+             "it; the "
              "logit scale 14.3 is too sharp for these towers: try --scale-init 5\n");
     p.loss = 1.0;
     course(&u, &cx, &t, p);
-    says(&h, "note: loss at the start 1.000 is far below chance (4.852): the weights are trained already, or the "
-             "captions give the pictures away\n");
+    says(&h,
+         "note: loss at the start 1.000 is far below chance (4.852): the weights are trained already, or the "
+         "captions give the pictures away\n");
     h.text[0] = 0;
     p.step = 20;
     p.loss = 4.851;
@@ -162,14 +168,17 @@ static void sentences_of_a_run(void **state)
     assert_string_equal(h.text, "");
     p.step = 110;
     course(&w, &cx, &t, p);
-    says(&h, "note: collapse: different pictures have nearly the same embedding (mean cosine 0.999 at step 110); a "
+    says(&h, "note: collapse: different pictures have nearly the same embedding (mean cosine 0.999 at step "
+             "110); a "
              "lower --lr, a longer --warmup or --clip 1 usually helps, --sanity checks data and options\n");
     assert_null(strstr(h.text, "chance"));
     p.step = 250;
     course(&w, &cx, &t, p);
-    says(&h, "note: the loss 4.851 at step 250 is still that of chance (4.852): nothing is learned; see whether "
-             "--sanity can overfit a few pairs, then whether captions belong to their pictures (kin data check), then "
-             "--lr\n");
+    says(&h,
+         "note: the loss 4.851 at step 250 is still that of chance (4.852): nothing is learned; see whether "
+         "--sanity can overfit a few pairs, then whether captions belong to their pictures (kin data check), "
+         "then "
+         "--lr\n");
     p = usual;
     p.step = 300;
     p.loss = 2.0;
@@ -178,11 +187,14 @@ static void sentences_of_a_run(void **state)
     p.same_pictures = 1;
     h.text[0] = 0;
     course(&w, &cx, &t, p);
-    says(&h, "note: the logit scale is at its clamp 100 since step 300: pairs are told apart as sharply as it allows; "
+    says(&h, "note: the logit scale is at its clamp 100 since step 300: pairs are told apart as sharply as "
+             "it allows; "
              "on small data that is overfitting: more data, --crop-min 0.5 or --wd\n");
-    says(&h, "note: 3 of 128 captions in a batch stand there twice, word for word: the loss pushes each away from a "
+    says(&h, "note: 3 of 128 captions in a batch stand there twice, word for word: the loss pushes each away "
+             "from a "
              "picture that it is true of; a smaller --batch or --smoothing 0.1 softens that\n");
-    says(&h, "note: 1 of 128 pictures in a batch stand there twice under different names: each caption is pushed away "
+    says(&h, "note: 1 of 128 pictures in a batch stand there twice under different names: each caption is "
+             "pushed away "
              "from its own picture; remove the copies from the data\n");
     h.text[0] = 0;
     course(&w, &cx, &t, p); /* once is enough */
@@ -191,7 +203,8 @@ static void sentences_of_a_run(void **state)
     p.data_share = 0.9;
     for (int i = 0; i < 20; i++) course(&w, &cx, &t, p);
     says(&h, "note: the logit scale fell to its floor 1 at step 300: similarities say nothing about pairs");
-    says(&h, "% of the time: this run is bound by reading and decoding pictures; more --loader-threads (or cores), or "
+    says(&h, "% of the time: this run is bound by reading and decoding pictures; more --loader-threads (or "
+             "cores), or "
              "pictures stored no larger than they are used\n");
     kin_config_free(&c);
 }
@@ -208,12 +221,15 @@ static void what_to_try_next(void **state)
         {3.0, 2.0, -1, -1,
          "next    the loss still fell in the last quarter (3.000 -> 2.000): more --steps will help\n"},
         {0.5, 0.5, -1, -1,
-         "next    the training pairs are told apart (loss 0.500 of chance 4.852): more data, --crop-min 0.5 or a "
+         "next    the training pairs are told apart (loss 0.500 of chance 4.852): more data, --crop-min 0.5 "
+         "or a "
          "larger --batch will help more than more steps\n"},
         {2.5, 2.5, -1, -1,
-         "next    the loss levelled off (2.500 -> 2.500): a larger model, a larger --batch or another --lr\n"},
+         "next    the loss levelled off (2.500 -> 2.500): a larger model, a larger --batch or another "
+         "--lr\n"},
         {2.0, 1.0, 0.3, 0.2,
-         "next    mean_recall was best at step 400 and fell since while the training loss fell: overfitting; try "
+         "next    mean_recall was best at step 400 and fell since while the training loss fell: overfitting; "
+         "try "
          "--crop-min 0.5 --flip 0.5, a higher --wd, fewer --steps or more data (best/ holds the best)\n"},
     };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
@@ -265,7 +281,8 @@ static void long_warmup_and_cut_captions(void **state)
         const char *lines, *says;
     } cases[] = {
         {"batch = 8\nwarmup = 10000\nsteps = 840\nstop-at = 1\nlr = 5e-4\n",
-         "note: warm-up 10000 ≥ total 840 steps: learning rate would never exceed 8.4 % of 0.0005. Using 84.\n"},
+         "note: warm-up 10000 ≥ total 840 steps: learning rate would never exceed 8.4 % of 0.0005. Using "
+         "84.\n"},
         {"batch = 8\nwarmup = 0.4\nsteps = 10\nstop-at = 1\n",
          "note: warm-up is 40 % of the run: the learning rate is at its peak only after that\n"},
         {"batch = 8\nwarmup = 4\nsteps = 10\nstop-at = 1\n", "note: warm-up is 40 % of the run"},
@@ -306,9 +323,11 @@ static void the_first_nan_is_named(void **state)
         for (int64_t i = 0; i < params->param[at].count; i++) v[i] = v[i] > 0.0f ? 3e38f : -3e38f;
         kin_param_set(&cx, params, at, v);
         assert_int_equal(kin_trainer_run(&cx, &t, NULL), KIN_NUMERIC);
-        if (!strstr(cx.message, "first seen in transformer.resblocks.0.mlp.c_fc.linear (linear, program step ") ||
-            !strstr(cx.message, " at step 1; no checkpoint yet: a lower --lr (0.001 was used), a longer --warmup or "
-                                "--clip 1"))
+        if (!strstr(cx.message,
+                    "first seen in transformer.resblocks.0.mlp.c_fc.linear (linear, program step ") ||
+            !strstr(cx.message,
+                    " at step 1; no checkpoint yet: a lower --lr (0.001 was used), a longer --warmup or "
+                    "--clip 1"))
             fail_msg("%s", cx.message);
         kin_clear(&cx);
         v[3] = NAN;
@@ -330,8 +349,10 @@ static void sanity_overfits_or_says_why(void **state)
         kin_status status;
     } cases[] = {
         {"batch = 64\nsteps = 10\n", "", KIN_OK},
-        {"batch = 4096\nsteps = 10\nloss = siglip\nchunk = 64\nnegatives = 1\npatch-drop = 0.5\n", "", KIN_OK},
-        {"batch = 64\nsteps = 10\nlr = 1e-7\n", "64 pairs are not overfitted with --lr 1e-07: loss ", KIN_NUMERIC},
+        {"batch = 4096\nsteps = 10\nloss = siglip\nchunk = 64\nnegatives = 1\npatch-drop = 0.5\n", "",
+         KIN_OK},
+        {"batch = 64\nsteps = 10\nlr = 1e-7\n", "64 pairs are not overfitted with --lr 1e-07: loss ",
+         KIN_NUMERIC},
         {"batch = 64\nsteps = 10\nlr = 1e-7\n", "; with --lr 0.001 they are (", KIN_NUMERIC},
         {"batch = 64\nsteps = 10\nfreeze = *\n",
          "no gradient reaches the weights: is everything frozen (--freeze)?", KIN_ARG},

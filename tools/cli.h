@@ -49,8 +49,8 @@ typedef struct cli_flag {
  * --help was asked for and printed with `usage`, *helped is true and it returns CLI_DONE). */
 bool cli_parse(kin_ctx *cx, int argc, char **argv, const char *usage, const cli_flag *flags,
                const char **positional, int most, bool *helped);
-/* The same for commands whose flags are a run's options (train/config.h); config is filled in and the caller frees
- * it in any case. */
+/* The same for commands whose flags are a run's options (train/config.h); config is filled in and the caller
+ * frees it in any case. */
 bool cli_config(kin_ctx *cx, int argc, char **argv, const char *usage, kin_config *config, bool *helped);
 
 /* Calls `each` for every flag of a command: its name with dashes, its argument ("" for a switch, "a|b" for a

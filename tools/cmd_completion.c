@@ -26,7 +26,8 @@ static void quoted(const char *text, const char *also)
 
 static bool is_file(const char *argument)
 {
-    static const char *const words[] = {"FILE", "DIR", "P", "TEXT", "FILE.json", "FILE.png", "FILE.npy", "FILE.html"};
+    static const char *const words[] = {"FILE",      "DIR",      "P",        "TEXT",
+                                        "FILE.json", "FILE.png", "FILE.npy", "FILE.html"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(argument, words[i]) == 0) return true;
     return false;
@@ -52,13 +53,14 @@ static void bash_choice(void *user, const char *flag, const char *argument, cons
 
 static void bash(void)
 {
-    printf("# kin completion bash: put this into a file that bash reads, or: source <(kin completion bash)\n"
-           "_kin() {\n"
-           "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} "
-           "words=\n"
-           "  COMPREPLY=()\n"
-           "  if [ $COMP_CWORD -eq 1 ]; then\n"
-           "    COMPREPLY=($(compgen -W '");
+    printf(
+        "# kin completion bash: put this into a file that bash reads, or: source <(kin completion bash)\n"
+        "_kin() {\n"
+        "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} "
+        "words=\n"
+        "  COMPREPLY=()\n"
+        "  if [ $COMP_CWORD -eq 1 ]; then\n"
+        "    COMPREPLY=($(compgen -W '");
     for (const cli_row *c = cli_commands; c->name; c++) printf("%s%s", c == cli_commands ? "" : " ", c->name);
     printf("' -- \"$word\"))\n    return\n  fi\n  case \"$command $before\" in\n");
     for (const cli_row *c = cli_commands; c->name; c++) {

@@ -1,4 +1,5 @@
-/* doctor: what this machine is and can do, what kin makes of it, what is missing and the line that adds it. */
+/* doctor: what this machine is and can do, what kin makes of it, what is missing and the line that adds it.
+ */
 #include <dlfcn.h>
 #include <glob.h>
 #include <sched.h>
@@ -174,9 +175,9 @@ static json_t *examine(kin_ctx *cx)
     json_t *o = json_pack("{s:s, s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:o, s:o}", "processor",
                           *name ? name : "unknown", "kernels", b->name, "threads", threads, "memory_bytes",
                           memory("MemTotal"), "memory_available_bytes", memory("MemAvailable"), "fma_gflops",
-                          fma / 1e9, "matmul_gflops", product / 1e9, "read_gb_per_s", read / 1e9, "jpeg_per_s",
-                          jpeg, "openblas_core", core, "openblas_gflops", blas / 1e9, "gpus", gpus(), "missing",
-                          missing(core));
+                          fma / 1e9, "matmul_gflops", product / 1e9, "read_gb_per_s", read / 1e9,
+                          "jpeg_per_s", jpeg, "openblas_core", core, "openblas_gflops", blas / 1e9, "gpus",
+                          gpus(), "missing", missing(core));
     kin_backend_close(b);
     if (o && cx->status == KIN_OK) return o;
     json_decref(o);
@@ -226,7 +227,8 @@ int cmd_doctor(kin_ctx *cx, int argc, char **argv)
 {
     bool helped, json = false;
     const cli_flag flags[] = {{"--json", CLI_SWITCH, NULL, NULL, &json, "print JSON"}, CLI_END};
-    if (!cli_parse(cx, argc, argv, "doctor [--json]", flags, NULL, 0, &helped)) return helped ? CLI_DONE : CLI_USAGE;
+    if (!cli_parse(cx, argc, argv, "doctor [--json]", flags, NULL, 0, &helped))
+        return helped ? CLI_DONE : CLI_USAGE;
     json_t *o = examine(cx);
     if (o && json && json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(7)) == 0) printf("\n");
     if (o && !json) print(o);

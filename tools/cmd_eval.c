@@ -36,8 +36,9 @@ static void print_published(const job *j, const json_t *m)
     for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
         const double *a = published[i].image, *b = published[i].text;
         if (!(coco && *published[i].data == 'c') && !(flickr && *published[i].data == 'f')) continue;
-        printf("published        text -> image %.1f/%.1f/%.1f, image -> text %.1f/%.1f/%.1f   %s, zero-shot\n",
-               a[0], a[1], a[2], b[0], b[1], b[2], published[i].model);
+        printf(
+            "published        text -> image %.1f/%.1f/%.1f, image -> text %.1f/%.1f/%.1f   %s, zero-shot\n",
+            a[0], a[1], a[2], b[0], b[1], b[2], published[i].model);
     }
 }
 
@@ -167,11 +168,13 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv)
         {"--out", CLI_TEXT, &j.out, NULL, NULL, "FILE.json results as CLIP_benchmark writes them"},
         {"--sheet", CLI_TEXT, &j.sheet, NULL, NULL, "FILE.png contact sheet: queries and what they found"},
         {"--queries", CLI_NUMBER, NULL, &j.queries, NULL, "N of each kind on the sheet (6)"},
-        {"--bootstrap", CLI_NUMBER, NULL, &j.opts.bootstrap, NULL, "N resamples for 95 % intervals (0: none)"},
+        {"--bootstrap", CLI_NUMBER, NULL, &j.opts.bootstrap, NULL,
+         "N resamples for 95 % intervals (0: none)"},
         {"--captions", CLI_NUMBER, NULL, &j.opts.per_image, NULL,
          "N first captions of each picture; 5 makes COCO's 25,010 VSE++'s 25,000 (0: all)"},
         {"--dump", CLI_TEXT, &j.dump, NULL, NULL, "DIR write the embeddings: images, texts, image_of .npy"},
-        {"--embeddings", CLI_TEXT, &j.embeddings, NULL, NULL, "DIR evaluate such .npy files, without a model"},
+        {"--embeddings", CLI_TEXT, &j.embeddings, NULL, NULL,
+         "DIR evaluate such .npy files, without a model"},
         {"--json", CLI_SWITCH, NULL, NULL, &j.json, "print the metrics as JSON"},
         {"--threads", CLI_NUMBER, NULL, &threads, NULL, "N compute threads (all cores)"},
         {"--batch", CLI_NUMBER, NULL, &batch, NULL, "N embedded at once (64)"},

@@ -7,7 +7,8 @@ int cmd_report(kin_ctx *cx, int argc, char **argv)
     const cli_flag flags[] = {
         {"--out", CLI_TEXT, &j.out, NULL, NULL, "FILE.html the page (RUN/report.html)"},
         {"--data", CLI_TEXT, &j.data, NULL, NULL, "P pairs to measure and show (the run's val-data)"},
-        {"--split", CLI_TEXT, &j.split, NULL, NULL, "NAME split, where the data has splits (the run's val-split)"},
+        {"--split", CLI_TEXT, &j.split, NULL, NULL,
+         "NAME split, where the data has splits (the run's val-split)"},
         {"--queries", CLI_NUMBER, NULL, &j.queries, NULL, "N best and worst of each kind (5)"},
         {"--bootstrap", CLI_NUMBER, NULL, &j.bootstrap, NULL, "N resamples for 95 % intervals (1000)"},
         {"--threads", CLI_NUMBER, NULL, &j.threads, NULL, "N compute threads (all cores)"},

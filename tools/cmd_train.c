@@ -118,12 +118,13 @@ static kin_status sanity(kin_ctx *cx, const kin_config *c)
 {
     kin_sanity s;
     if (kin_sanity_check(cx, c, &s) != KIN_OK) return kin_within(cx, "sanity");
-    printf("sanity  loss at the start %.3f (chance %.3f), overfit %lld pairs: %.3f -> %.3f in %lld steps, %.1f s: "
+    printf("sanity  loss at the start %.3f (chance %.3f), overfit %lld pairs: %.3f -> %.3f in %lld steps, "
+           "%.1f s: "
            "ok\n",
            s.first, s.chance, (long long)s.pairs, s.first, s.last, (long long)s.steps, s.seconds);
     if (s.same_captions + s.same_pictures > 0)
-        printf("        %lld captions and %lld pictures of them stand there twice\n", (long long)s.same_captions,
-               (long long)s.same_pictures);
+        printf("        %lld captions and %lld pictures of them stand there twice\n",
+               (long long)s.same_captions, (long long)s.same_pictures);
     return KIN_OK;
 }
 

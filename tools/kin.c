@@ -26,7 +26,8 @@ enum { COMMANDS = sizeof cli_commands / sizeof *cli_commands - 1 };
 static void help(FILE *f)
 {
     fprintf(f, "kin trains and uses models that put pictures and words into one space.\n\n");
-    for (int i = 0; i < COMMANDS; i++) fprintf(f, "  kin %-11s %s\n", cli_commands[i].name, cli_commands[i].help);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(f, "  kin %-11s %s\n", cli_commands[i].name, cli_commands[i].help);
     fprintf(f, "\nkin COMMAND --help lists a command's flags.\n");
 }
 
@@ -71,7 +72,8 @@ int main(int argc, char **argv)
     }
     int nearest = 0;
     for (int i = 1; i < COMMANDS; i++)
-        if (kin_edit_distance(name, cli_commands[i].name) < kin_edit_distance(name, cli_commands[nearest].name))
+        if (kin_edit_distance(name, cli_commands[i].name) <
+            kin_edit_distance(name, cli_commands[nearest].name))
             nearest = i;
     fprintf(stderr, "kin: there is no command '%s'; did you mean '%s'? kin help lists them\n", name,
             cli_commands[nearest].name);

@@ -53,7 +53,8 @@ static kin_status read_history(kin_ctx *cx, const char *run, history *h)
     return cx->status;
 }
 
-/* Column `key` of a list of objects (inside "eval" for evaluations); NaN where it is missing. Caller frees. */
+/* Column `key` of a list of objects (inside "eval" for evaluations); NaN where it is missing. Caller frees.
+ */
 static double *column(kin_ctx *cx, const json_t *list, const char *inside, const char *key)
 {
     size_t i;
@@ -73,24 +74,44 @@ typedef struct curve {
 } curve;
 
 static const curve curves[] = {
-    {"Loss", "How badly pairs of a batch are told apart; chance is what a model that knows nothing gets.",
-     {"loss", "chance"}, {"loss", "chance"}, false},
-    {"Recall while training, text to image", "Share of captions whose picture is among the first K found.",
-     {"image_retrieval_recall@1", "image_retrieval_recall@5", "image_retrieval_recall@10"},
-     {"R@1", "R@5", "R@10"}, true},
-    {"Recall while training, image to text", "Share of pictures with one of their captions among the first K.",
-     {"text_retrieval_recall@1", "text_retrieval_recall@5", "text_retrieval_recall@10"},
-     {"R@1", "R@5", "R@10"}, true},
-    {"Cosines in a batch", "Of a picture and its caption (should rise); of two different pictures, of two captions "
-     "(near 1: collapse).", {"pair_cosine", "image_cosine", "text_cosine"}, {"true pair", "pictures", "captions"},
+    {"Loss",
+     "How badly pairs of a batch are told apart; chance is what a model that knows nothing gets.",
+     {"loss", "chance"},
+     {"loss", "chance"},
      false},
-    {"Logit scale", "How sharply similarities are turned into probabilities; learned, clamped.", {"logit_scale"},
-     {"scale"}, false},
+    {"Recall while training, text to image",
+     "Share of captions whose picture is among the first K found.",
+     {"image_retrieval_recall@1", "image_retrieval_recall@5", "image_retrieval_recall@10"},
+     {"R@1", "R@5", "R@10"},
+     true},
+    {"Recall while training, image to text",
+     "Share of pictures with one of their captions among the first K.",
+     {"text_retrieval_recall@1", "text_retrieval_recall@5", "text_retrieval_recall@10"},
+     {"R@1", "R@5", "R@10"},
+     true},
+    {"Cosines in a batch",
+     "Of a picture and its caption (should rise); of two different pictures, of two captions "
+     "(near 1: collapse).",
+     {"pair_cosine", "image_cosine", "text_cosine"},
+     {"true pair", "pictures", "captions"},
+     false},
+    {"Logit scale",
+     "How sharply similarities are turned into probabilities; learned, clamped.",
+     {"logit_scale"},
+     {"scale"},
+     false},
     {"Learning rate", "The schedule: warm-up, then decay.", {"lr"}, {"lr"}, false},
-    {"Gradient norm", "Before clipping. Spikes mean an unstable learning rate.", {"grad_norm"}, {"norm"}, false},
+    {"Gradient norm",
+     "Before clipping. Spikes mean an unstable learning rate.",
+     {"grad_norm"},
+     {"norm"},
+     false},
     {"Speed", "Pairs a second, of the time since the last line.", {"pairs_per_s"}, {"pairs/s"}, false},
-    {"Waiting for data", "Share of the time that a step waited for pictures; above a third, data is the bottleneck.",
-     {"data_share"}, {"share"}, false},
+    {"Waiting for data",
+     "Share of the time that a step waited for pictures; above a third, data is the bottleneck.",
+     {"data_share"},
+     {"share"},
+     false},
 };
 
 static kin_status write_curves(kin_ctx *cx, page *p)
@@ -108,7 +129,8 @@ static kin_status write_curves(kin_ctx *cx, page *p)
             y[lines] = column(cx, list, c->eval ? "eval" : NULL, c->key[lines]);
             line[lines] = (html_line){c->name[lines], y[lines]};
         }
-        if (cx->status == KIN_OK && n > (c->eval ? 1 : 0)) html_chart(p->f, c->title, c->means, x, n, line, lines);
+        if (cx->status == KIN_OK && n > (c->eval ? 1 : 0))
+            html_chart(p->f, c->title, c->means, x, n, line, lines);
         free(x);
         for (int k = 0; k < lines; k++) free(y[k]);
     }
@@ -142,7 +164,8 @@ static void write_way(page *p, const json_t *m, const char *way, const char *tit
 static void write_table(page *p, const json_t *m)
 {
     static const char *const ways[] = {"image", "text"}, *const titles[] = {"text to image", "image to text"};
-    fputs("<div class=\"scroll\"><table><tr><th>per cent</th><th>R@1</th><th>R@5</th><th>R@10</th><th>median rank</th>"
+    fputs("<div class=\"scroll\"><table><tr><th>per cent</th><th>R@1</th><th>R@5</th><th>R@10</th><th>median "
+          "rank</th>"
           "<th>mean rank</th></tr>\n",
           p->f);
     for (int w = 0; w < 2; w++) {
@@ -160,7 +183,8 @@ static void write_table(page *p, const json_t *m)
         fprintf(p->f, "<td>%.0f</td><td>%.1f</td></tr>\n", metric(m, "%s_retrieval_median_rank", ways[w], 0),
                 metric(m, "%s_retrieval_mean_rank", ways[w], 0));
     }
-    fputs("</table></div>\n<p class=\"means\">In brackets: the 95 % interval, from drawing the pictures with their "
+    fputs("</table></div>\n<p class=\"means\">In brackets: the 95 % interval, from drawing the pictures with "
+          "their "
           "captions anew. Rank 1 is first.</p>\n",
           p->f);
 }
@@ -173,7 +197,8 @@ static kin_status write_retrieval(kin_ctx *cx, page *p, const json_t *m)
     free(protocol);
     fputs("<div class=\"grid\">\n", p->f);
     write_way(p, m, "image", "Text to image",
-              "A caption looks for its picture: R@K is the share that finds it among the first K. Line: 95 % interval; "
+              "A caption looks for its picture: R@K is the share that finds it among the first K. Line: 95 % "
+              "interval; "
               "orange: chance.");
     write_way(p, m, "text", "Image to text",
               "A picture looks for any of its captions: R@K is the share that finds one among the first K.");
@@ -190,7 +215,8 @@ static double dot(const page *p, int64_t image, int64_t text)
     return sum;
 }
 
-static kin_status put_picture(kin_ctx *cx, FILE *f, const kin_image *image, const char *class, const char *alt)
+static kin_status put_picture(kin_ctx *cx, FILE *f, const kin_image *image, const char *class,
+                              const char *alt)
 {
     uint8_t *png;
     int64_t size;
@@ -209,7 +235,8 @@ static kin_status put_picture(kin_ctx *cx, FILE *f, const kin_image *image, cons
 /* From dark blue over green to yellow: t in 0 .. 1. */
 static void color_of(double t, uint8_t out[3])
 {
-    static const double stops[][3] = {{38, 24, 74}, {40, 85, 140}, {32, 145, 140}, {110, 200, 95}, {250, 230, 70}};
+    static const double stops[][3] = {
+        {38, 24, 74}, {40, 85, 140}, {32, 145, 140}, {110, 200, 95}, {250, 230, 70}};
     const double at = fmin(3.999, fmax(0.0, 4.0 * t));
     const int i = (int)at;
     for (int k = 0; k < 3; k++)
@@ -230,12 +257,15 @@ static kin_status write_matrix(kin_ctx *cx, page *p)
             low = fmin(low, score[i]);
             high = fmax(high, score[i]);
         }
-        for (int64_t i = 0; i < n * n; i++) color_of((score[i] - low) / fmax(1e-9, high - low), m.pixels + 3 * i);
+        for (int64_t i = 0; i < n * n; i++)
+            color_of((score[i] - low) / fmax(1e-9, high - low), m.pixels + 3 * i);
         fputs("<div class=\"card\"><h3>Similarity matrix</h3>\n", p->f);
         put_picture(cx, p->f, &m, "matrix", "similarity matrix");
-        fprintf(p->f, "<p class=\"means\">%lld pictures (rows) against a caption of each (columns), cosine from %.2f "
-                      "(dark) to %.2f (bright). A bright diagonal is what training is for.</p></div>\n",
-                (long long)n, low, high);
+        fprintf(
+            p->f,
+            "<p class=\"means\">%lld pictures (rows) against a caption of each (columns), cosine from %.2f "
+            "(dark) to %.2f (bright). A bright diagonal is what training is for.</p></div>\n",
+            (long long)n, low, high);
     }
     free(score);
     kin_image_free(&m);
@@ -270,10 +300,12 @@ static kin_status write_cosines(kin_ctx *cx, page *p)
         }
         char means[400];
         snprintf(means, sizeof means,
-                 "Mean %.3f of a picture and its caption, %.3f of a picture and another's caption; the true one is "
+                 "Mean %.3f of a picture and its caption, %.3f of a picture and another's caption; the true "
+                 "one is "
                  "the higher in %.1f %% (chance 50). Only the order counts: a true pair need not be near 1.",
                  mean[0], mean[1], 100.0 * above);
-        html_histogram(p->f, "Cosines of true and false pairs", means, low, high, a, b, BINS, "true", "false");
+        html_histogram(p->f, "Cosines of true and false pairs", means, low, high, a, b, BINS, "true",
+                       "false");
     }
     free(right);
     free(wrong);
@@ -306,7 +338,10 @@ static kin_status thumbnail(kin_ctx *cx, const page *p, int64_t item, const char
 
 static void write_rank(const page *p, int64_t rank, int64_t gallery)
 {
-    fprintf(p->f, "<p class=\"rank %s\">found at place %lld of %lld</p>\n", rank == 0 ? "good" : rank < 10 ? "" : "bad",
+    fprintf(p->f, "<p class=\"rank %s\">found at place %lld of %lld</p>\n",
+            rank == 0   ? "good"
+            : rank < 10 ? ""
+                        : "bad",
             (long long)rank + 1, (long long)gallery);
 }
 
@@ -404,18 +439,20 @@ static kin_status write_queries(kin_ctx *cx, page *p, bool texts)
         const int64_t rank = texts ? p->text_rank[q] : p->image_rank[q], item = texts ? d->item_of[q] : q;
         if (rank < 0) continue;
         double own = -2.0;
-        for (int64_t t = texts ? q : d->item[q].caption; t < (texts ? q + 1 : d->item[q].caption + d->item[q].captions);
-             t++)
+        for (int64_t t = texts ? q : d->item[q].caption;
+             t < (texts ? q + 1 : d->item[q].caption + d->item[q].captions); t++)
             own = fmax(own, dot(p, item, t));
         list[n++] = (ranked){q, item, rank, own};
     }
     if (list && score) {
         qsort(list, (size_t)n, sizeof *list, best_first);
-        html_section(p->f, texts ? "Captions: best and worst" : "Pictures: best and worst",
-                     texts ? "What a caption finds, nearest first with the cosine under it; its own picture has a green "
-                             "frame. First the surest hits, then those whose picture comes last."
-                           : "What a picture finds; its own captions are green. First the surest hits, then the "
-                             "pictures whose captions come last.");
+        html_section(
+            p->f, texts ? "Captions: best and worst" : "Pictures: best and worst",
+            texts
+                ? "What a caption finds, nearest first with the cosine under it; its own picture has a green "
+                  "frame. First the surest hits, then those whose picture comes last."
+                : "What a picture finds; its own captions are green. First the surest hits, then the "
+                  "pictures whose captions come last.");
         fputs("<h3>Best</h3>\n", p->f);
         some_queries(cx, p, list, n, false, texts, score);
         fputs("<h3>Worst</h3>\n", p->f);
@@ -469,7 +506,8 @@ static void write_tiles(page *p)
 {
     char value[64];
     int64_t weights = 0;
-    for (int i = 0; i < p->session.model->params->count; i++) weights += p->session.model->params->param[i].count;
+    for (int i = 0; i < p->session.model->params->count; i++)
+        weights += p->session.model->params->param[i].count;
     fputs("<div class=\"tiles\">\n", p->f);
     snprintf(value, sizeof value, "%.0f", last_of(p, "step"));
     html_tile(p->f, "steps", value, "Updates of the weights so far.");
@@ -494,8 +532,9 @@ static kin_status write_origin(kin_ctx *cx, page *p)
     KIN_TRY(kin_checkpoint_hash(cx, p->model, &hash));
     char *config = kin_config_text(cx, &p->config);
     if (!config) return cx->status;
-    html_section(p->f, "Where this comes from", "Enough to make it again: the same command gives the same bits at any "
-                                                "number of threads.");
+    html_section(p->f, "Where this comes from",
+                 "Enough to make it again: the same command gives the same bits at any "
+                 "number of threads.");
     fputs("<pre>", p->f);
     html_text(p->f, "kin train --config ");
     html_text(p->f, p->job->run);
@@ -544,7 +583,8 @@ static kin_status open_run(kin_ctx *cx, page *p)
     KIN_TRY(kin_config_init(cx, &p->config));
     char *config = kin_sprintf(cx, "%s/config.cfg", run), *best = kin_sprintf(cx, "%s/best", run);
     if (config && access(config, R_OK) != 0)
-        kin_fail(cx, KIN_IO, "%s: no run is in this folder (no config.cfg); give the folder that --out named", run);
+        kin_fail(cx, KIN_IO, "%s: no run is in this folder (no config.cfg); give the folder that --out named",
+                 run);
     if (config && cx->status == KIN_OK) kin_config_load(cx, &p->config, config);
     free(config);
     if (best && access(best, R_OK) != 0) {
@@ -575,15 +615,18 @@ kin_status report_write(kin_ctx *cx, const report_job *job)
 {
     page p = {.job = job};
     kin_dataset *d = NULL;
-    char *html = NULL, *out = job->out ? kin_strdup(cx, job->out) : kin_sprintf(cx, "%s/report.html", job->run);
+    char *html = NULL,
+         *out = job->out ? kin_strdup(cx, job->out) : kin_sprintf(cx, "%s/report.html", job->run);
     size_t size = 0;
     if (out && open_run(cx, &p) == KIN_OK && open_pairs(cx, &p, &d) == KIN_OK) {
         p.f = open_memstream(&html, &size);
         if (!p.f) kin_fail(cx, KIN_NOMEM, "out of memory for the report");
         if (p.f) write_page(cx, &p);
-        if (p.f && fclose(p.f) != 0 && cx->status == KIN_OK) kin_fail(cx, KIN_NOMEM, "out of memory for the report");
+        if (p.f && fclose(p.f) != 0 && cx->status == KIN_OK)
+            kin_fail(cx, KIN_NOMEM, "out of memory for the report");
         if (cx->status == KIN_OK) kin_write_file(cx, out, html, (int64_t)size);
-        if (cx->status == KIN_OK) kin_log(cx, KIN_INFO, "%s: %.1f MB, open it in a browser", out, (double)size / 1e6);
+        if (cx->status == KIN_OK)
+            kin_log(cx, KIN_INFO, "%s: %.1f MB, open it in a browser", out, (double)size / 1e6);
     }
     free(html);
     free(out);

@@ -10,32 +10,46 @@ static const char style[] =
     "--line:#303843;--c0:#6ea8fe;--c1:#f2a65a;--c2:#8b949e;--good:#4ac26b;--bad:#f47067}}\n"
     "*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);"
     "font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\n"
-    "main{max-width:1120px;margin:0 auto;padding:24px 16px 64px}h1{font-size:1.6rem;line-height:1.25;margin:0 0 4px;"
-    "overflow-wrap:anywhere}h2{font-size:1.2rem;margin:40px 0 4px}p{margin:0 0 12px}.says,.means{color:var(--pale)}\n"
+    "main{max-width:1120px;margin:0 auto;padding:24px 16px "
+    "64px}h1{font-size:1.6rem;line-height:1.25;margin:0 0 4px;"
+    "overflow-wrap:anywhere}h2{font-size:1.2rem;margin:40px 0 4px}p{margin:0 0 "
+    "12px}.says,.means{color:var(--pale)}\n"
     ".means{font-size:.82rem;line-height:1.4;margin:4px 0 0}.grid{display:grid;gap:12px;"
     "grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr))}\n"
     ".tiles{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(100%,170px),1fr))}\n"
     "@media(max-width:480px){.tiles{grid-template-columns:1fr 1fr}}\n"
-    ".card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;min-width:0}\n"
+    ".card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px "
+    "14px;min-width:0}\n"
     ".card h3{font-size:.95rem;margin:0 0 4px;font-weight:600}.tile b{display:block;font-size:1.35rem;"
-    "font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.tile span{font-size:.85rem;color:var(--pale)}\n"
+    "font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.tile "
+    "span{font-size:.85rem;color:var(--pale)}\n"
     "svg{display:block;width:100%;height:auto}svg text{font-size:11px;fill:var(--pale);"
-    "font-family:inherit}.axis{stroke:var(--line)}.k{font-size:.82rem;color:var(--pale)}.k i{display:inline-block;"
-    "width:14px;height:3px;margin:0 5px 3px 0;border-radius:2px}.k span{margin-right:14px;white-space:nowrap}\n"
+    "font-family:inherit}.axis{stroke:var(--line)}.k{font-size:.82rem;color:var(--pale)}.k "
+    "i{display:inline-block;"
+    "width:14px;height:3px;margin:0 5px 3px 0;border-radius:2px}.k "
+    "span{margin-right:14px;white-space:nowrap}\n"
     ".q{display:flex;flex-wrap:wrap;gap:8px 14px;align-items:flex-start;padding:12px 0;border-top:1px solid "
     "var(--line)}.q:first-child{border-top:0}.q>div:first-child{flex:1 1 240px;min-width:0}.q p{margin:0}\n"
-    ".pics{display:flex;flex-wrap:wrap;gap:8px}figure{margin:0;width:84px}@media(max-width:480px){figure{width:72px}}\n"
-    "figure img{display:block;width:100%;aspect-ratio:1;border-radius:6px;border:3px solid var(--line)}figure.hit img{border-color:var(--good)}\n"
+    ".pics{display:flex;flex-wrap:wrap;gap:8px}figure{margin:0;width:84px}@media(max-width:480px){figure{"
+    "width:72px}}\n"
+    "figure img{display:block;width:100%;aspect-ratio:1;border-radius:6px;border:3px solid "
+    "var(--line)}figure.hit img{border-color:var(--good)}\n"
     "figcaption{font-size:.75rem;color:var(--pale);text-align:center;line-height:1.3;margin-top:2px}\n"
-    ".good{color:var(--good)}.bad{color:var(--bad)}.rank{font-size:.85rem}ul{margin:4px 0 0;padding-left:18px}"
+    ".good{color:var(--good)}.bad{color:var(--bad)}.rank{font-size:.85rem}ul{margin:4px 0 "
+    "0;padding-left:18px}"
     "li.hit{color:var(--good)}li{font-size:.9rem}\n"
-    "pre{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;overflow-x:auto;"
+    "pre{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px "
+    "14px;overflow-x:auto;"
     "font:.8rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre-wrap;"
     "overflow-wrap:anywhere;margin:0 0 12px}\n"
-    ".matrix{image-rendering:pixelated;width:100%;max-width:420px;aspect-ratio:1;display:block;border-radius:6px}\n"
-    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.9rem}td,th{padding:5px "
-    "8px 5px 0;text-align:right;border-top:1px solid var(--line);font-weight:400}th{color:var(--pale);border-top:0}"
-    "td:first-child,th:first-child{text-align:left}td{white-space:nowrap}.scroll{overflow-x:auto;margin-top:12px}\n";
+    ".matrix{image-rendering:pixelated;width:100%;max-width:420px;aspect-ratio:1;display:block;border-radius:"
+    "6px}\n"
+    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.9rem}td,th{"
+    "padding:5px "
+    "8px 5px 0;text-align:right;border-top:1px solid "
+    "var(--line);font-weight:400}th{color:var(--pale);border-top:0}"
+    "td:first-child,th:first-child{text-align:left}td{white-space:nowrap}.scroll{overflow-x:auto;margin-top:"
+    "12px}\n";
 
 void html_text(FILE *f, const char *text)
 {
@@ -151,7 +165,8 @@ static void x_axis(FILE *f, double low, double high)
     const double tick = tick_of(high - low);
     for (double v = ceil(low / tick - 1e-9) * tick; v <= high + tick * 1e-6; v += tick)
         fprintf(f, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%s</text>\n", x_at(v, low, high), HEIGHT - 6,
-                v > high - 0.1 * (high - low) ? "end" : "middle", number(fabs(v) < 1e-9 * tick ? 0.0 : v, text));
+                v > high - 0.1 * (high - low) ? "end" : "middle",
+                number(fabs(v) < 1e-9 * tick ? 0.0 : v, text));
 }
 
 static void y_axis(FILE *f, double low, double high)
@@ -160,19 +175,22 @@ static void y_axis(FILE *f, double low, double high)
     const double tick = tick_of(high - low);
     for (double v = ceil(low / tick - 1e-9) * tick; v <= high + tick * 1e-6; v += tick) {
         const double y = y_at(v, low, high);
-        fprintf(f, "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                   "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+        fprintf(f,
+                "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
+                "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
                 LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 4.0, number(fabs(v) < 1e-9 * tick ? 0.0 : v, text));
     }
 }
 
-static void path(FILE *f, const double *x, const double *y, int64_t n, double x0, double x1, double y0, double y1,
-                 int color)
+static void path(FILE *f, const double *x, const double *y, int64_t n, double x0, double x1, double y0,
+                 double y1, int color)
 {
     bool drawing = false;
     const int64_t stride = n / 1000 + 1; /* more points than pixels say nothing */
-    fprintf(f, "<path fill=\"none\" stroke=\"var(--c%d)\" stroke-width=\"2\" stroke-linejoin=\"round\" "
-               "stroke-linecap=\"round\" d=\"", color);
+    fprintf(f,
+            "<path fill=\"none\" stroke=\"var(--c%d)\" stroke-width=\"2\" stroke-linejoin=\"round\" "
+            "stroke-linecap=\"round\" d=\"",
+            color);
     for (int64_t i = 0; i < n; i += i + stride < n || i == n - 1 ? stride : n - 1 - i) {
         if (isfinite(y[i])) {
             fprintf(f, "%c%.1f %.1f", drawing ? 'L' : 'M', x_at(x[i], x0, x1), y_at(y[i], y0, y1));
@@ -183,8 +201,8 @@ static void path(FILE *f, const double *x, const double *y, int64_t n, double x0
     fputs("\"/>\n", f);
 }
 
-void html_chart(FILE *f, const char *title, const char *means, const double *x, int64_t n, const html_line *line,
-                int lines)
+void html_chart(FILE *f, const char *title, const char *means, const double *x, int64_t n,
+                const html_line *line, int lines)
 {
     double low = INFINITY, high = -INFINITY;
     const char *names[HTML_LINES];
@@ -235,8 +253,9 @@ void html_histogram(FILE *f, const char *title, const char *means, double low, d
         for (int i = 0; i < bins && most > 0.0; i++) {
             const double step = (double)(WIDTH - LEFT - RIGHT) / bins, y = y_at(both[k][i] / most, 0.0, 1.0);
             if (both[k][i] > 0.0)
-                fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"var(--c%d)\" "
-                           "fill-opacity=\".65\"/>\n",
+                fprintf(f,
+                        "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"var(--c%d)\" "
+                        "fill-opacity=\".65\"/>\n",
                         LEFT + i * step, y, step - 0.6, HEIGHT - BOTTOM - y, k);
         }
     }
@@ -255,20 +274,24 @@ void html_bars(FILE *f, const char *title, const char *means, const html_bar *ba
     for (int i = 0; i < bars; i++) {
         const html_bar *b = &bar[i];
         const double y = i * ROW + 6.0, mid = y + 9.0;
-        fprintf(f, "<text x=\"0\" y=\"%.1f\">%s</text>"
-                   "<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"18\" rx=\"3\" fill=\"var(--line)\" "
-                   "fill-opacity=\".5\"/>"
-                   "<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"18\" rx=\"3\" fill=\"var(--c0)\"/>",
+        fprintf(f,
+                "<text x=\"0\" y=\"%.1f\">%s</text>"
+                "<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"18\" rx=\"3\" fill=\"var(--line)\" "
+                "fill-opacity=\".5\"/>"
+                "<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"18\" rx=\"3\" fill=\"var(--c0)\"/>",
                 mid + 4.0, b->name, NAME, y, wide, NAME, y, wide * b->value);
         if (b->low <= b->high)
-            fprintf(f, "<path fill=\"none\" stroke=\"var(--ink)\" stroke-width=\"1.5\" d=\"M%.1f %.1fH%.1fM%.1f "
-                       "%.1fv8M%.1f %.1fv8\"/>",
+            fprintf(f,
+                    "<path fill=\"none\" stroke=\"var(--ink)\" stroke-width=\"1.5\" d=\"M%.1f %.1fH%.1fM%.1f "
+                    "%.1fv8M%.1f %.1fv8\"/>",
                     NAME + wide * b->low, mid, NAME + wide * b->high, NAME + wide * b->low, mid - 4.0,
                     NAME + wide * b->high, mid - 4.0);
-        fprintf(f, "<path stroke=\"var(--c1)\" stroke-width=\"2\" d=\"M%.1f %.1fv22\"/>"
-                   "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" style=\"fill:var(--ink);font-size:13px\">%.1f %%"
-                   "</text>\n",
-                NAME + wide * b->chance, y - 2.0, WIDTH, mid + 4.5, 100.0 * b->value);
+        fprintf(
+            f,
+            "<path stroke=\"var(--c1)\" stroke-width=\"2\" d=\"M%.1f %.1fv22\"/>"
+            "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" style=\"fill:var(--ink);font-size:13px\">%.1f %%"
+            "</text>\n",
+            NAME + wide * b->chance, y - 2.0, WIDTH, mid + 4.5, 100.0 * b->value);
     }
     fputs("</svg>\n", f);
     end_card(f, means);

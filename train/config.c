@@ -106,8 +106,24 @@ bool kin_config_given(const kin_config *c, const char *key)
     return k && c->given[k - keys];
 }
 
+/* What open_clip calls it, and what it is here. */
+static const struct {
+    const char *theirs, *ours;
+} elsewhere[] = {
+    {"batch-size", "batch"},           {"accum-freq", "chunk"},         {"grad-clip-norm", "clip"},
+    {"lr-scheduler", "schedule"},      {"workers", "loader-threads"},   {"val-frequency", "eval-every"},
+    {"save-frequency", "save-every"},  {"logs", "out"},                 {"name", "out"},
+    {"lock-image", "freeze visual.*"}, {"siglip", "loss siglip"},       {"log-every-n-steps", "log-every"},
+    {"grad-checkpointing", "recompute"}, {"force-patch-dropout", "patch-drop"},
+    {"force-context-length", "model.text.context_length"},
+};
+
 static kin_status unknown(kin_ctx *cx, const char *key)
 {
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcmp(key, elsewhere[i].theirs) == 0)
+            return kin_fail(cx, KIN_ARG, "no option is called '%s'; what open_clip calls so is '%s' here", key,
+                            elsewhere[i].ours);
     const char *nearest = NULL;
     int least = (int)strlen(key) / 3 + 2;
     for (const key_def *k = keys; k < keys + KEYS; k++) {

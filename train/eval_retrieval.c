@@ -393,8 +393,7 @@ static bool ties(const json_t *metrics)
 {
     const char *key;
     json_t *v;
-    json_object_foreach((json_t *)metrics, key, v)
-        if (strstr(key, "_optimistic@")) return true;
+    json_object_foreach((json_t *)metrics, key, v) if (strstr(key, "_optimistic@")) return true;
     return false;
 }
 

@@ -33,7 +33,7 @@ typedef struct kin_retrieval_way {
 
 typedef struct kin_retrieval {
     int64_t images, texts, bootstrap;
-    int64_t fewest, most; /* captions of an image that has any */
+    int64_t fewest, most;          /* captions of an image that has any */
     kin_retrieval_way image, text; /* image retrieval (text -> image), text retrieval (image -> text) */
     double mean_recall;            /* of the six recalls */
 } kin_retrieval;
@@ -43,7 +43,7 @@ typedef struct kin_retrieval_in {
     const float *text;  /* [texts, E], normalised */
     const int64_t *image_of; /* [texts]: the image of each caption */
     int64_t images, texts, E;
-    int64_t per_image; /* only the first so many captions of each image; 0: all */
+    int64_t per_image;               /* only the first so many captions of each image; 0: all */
     int64_t *text_rank, *image_rank; /* NULL, or [texts], [images]: of each query, 0 is first; -1: left out */
     int64_t bootstrap; /* resamples of images with their captions for low and high; 0: none (1000 is usual) */
 } kin_retrieval_in;

@@ -81,14 +81,14 @@ static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin
     l->pairs = 0;
     if (l->o && l->o->progress) l->o->progress(l->o->user, &p);
     kin_watch_progress(cx, &l->watch, t, &p, passed);
-    return record(cx, l,
-                  json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
-                            "step", (json_int_t)p.step, "epoch", p.epochs, "loss", p.loss, "chance", p.chance,
-                            "lr", p.lr, "grad_norm", p.norm, "logit_scale", p.scale, "pairs_per_s",
-                            p.pairs_per_s, "data_share", p.data_share, "flops", p.flops, "image_cosine",
-                            p.spread.image, "text_cosine", p.spread.text, "pair_cosine", p.spread.pair,
-                            "same_captions", (json_int_t)p.same_captions, "same_pictures",
-                            (json_int_t)p.same_pictures, "tokens", (json_int_t)p.tokens));
+    return record(
+        cx, l,
+        json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "step",
+                  (json_int_t)p.step, "epoch", p.epochs, "loss", p.loss, "chance", p.chance, "lr", p.lr,
+                  "grad_norm", p.norm, "logit_scale", p.scale, "pairs_per_s", p.pairs_per_s, "data_share",
+                  p.data_share, "flops", p.flops, "image_cosine", p.spread.image, "text_cosine",
+                  p.spread.text, "pair_cosine", p.spread.pair, "same_captions", (json_int_t)p.same_captions,
+                  "same_pictures", (json_int_t)p.same_pictures, "tokens", (json_int_t)p.tokens));
 }
 
 /* The number that decides what is best; KIN_ARG names those there are. */
@@ -164,16 +164,18 @@ static kin_status find_nan(kin_ctx *cx, loop *l, const kin_pairs *pairs, uint64_
     kin_stepper_run(&found, &t->stepper, pairs, key, &loss);
     t->stepper.check = false;
     if (l->saved > 0)
-        snprintf(saved, sizeof saved, "last good checkpoint step %lld: --resume %.120s --lr %g goes on from it",
+        snprintf(saved, sizeof saved,
+                 "last good checkpoint step %lld: --resume %.120s --lr %g goes on from it",
                  (long long)l->saved, t->out, lr / 3.0);
     else
-        snprintf(saved, sizeof saved, "no checkpoint yet: a lower --lr (%g was used), a longer --warmup or --clip 1",
-                 lr);
+        snprintf(saved, sizeof saved,
+                 "no checkpoint yet: a lower --lr (%g was used), a longer --warmup or --clip 1", lr);
     if (found.status == KIN_OK)
-        return kin_fail(cx, KIN_NUMERIC,
-                        "the loss or the gradient of step %lld is no number, but the same step taken once more has "
-                        "none in it: memory or processor may be faulty; %s",
-                        step, saved);
+        return kin_fail(
+            cx, KIN_NUMERIC,
+            "the loss or the gradient of step %lld is no number, but the same step taken once more has "
+            "none in it: memory or processor may be faulty; %s",
+            step, saved);
     return kin_fail(cx, found.status, "%s at step %lld; %s", found.message, step, saved);
 }
 

@@ -101,8 +101,8 @@ static kin_status count_pictures(kin_ctx *cx, const kin_config *cfg, int64_t *n)
     return KIN_OK;
 }
 
-/* The first attempt failed, with its error in `trouble` if it had one: what is wrong, and would another learning
- * rate do? */
+/* The first attempt failed, with its error in `trouble` if it had one: what is wrong, and would another
+ * learning rate do? */
 static kin_status diagnose(kin_ctx *cx, const kin_config *cfg, int64_t pairs, const kin_sanity *s,
                            const kin_ctx *trouble)
 {
@@ -118,16 +118,19 @@ static kin_status diagnose(kin_ctx *cx, const kin_config *cfg, int64_t pairs, co
         kin_sanity other;
         attempt(&quiet, cfg, pairs, rates[i], &other);
         if (quiet.status == KIN_OK && other.fits)
-            return kin_fail(cx, KIN_NUMERIC,
-                            "%lld pairs are not overfitted with --lr %g: %s; with --lr %g they are (%.3f in %lld "
-                            "steps)",
-                            (long long)pairs, s->lr, how, other.lr, other.last, (long long)other.steps);
+            return kin_fail(
+                cx, KIN_NUMERIC,
+                "%lld pairs are not overfitted with --lr %g: %s; with --lr %g they are (%.3f in %lld "
+                "steps)",
+                (long long)pairs, s->lr, how, other.lr, other.last, (long long)other.steps);
     }
     const double cosine = fmax(s->spread.image, s->spread.text);
-    const char *why = "ten times more or less does not help, nor does 0.001: the model may be too small or too deep to learn "
+    const char *why = "ten times more or less does not help, nor does 0.001: the model may be too small or "
+                      "too deep to learn "
                       "from these pairs, or its options are wrong";
     if (cosine > 0.98)
-        why = "all embeddings became the same (collapse), at lower rates as well: --clip 1, a smaller --scale-init "
+        why = "all embeddings became the same (collapse), at lower rates as well: --clip 1, a smaller "
+              "--scale-init "
               "or another model";
     else if (s->steps < STEPS && trouble->status == KIN_OK)
         why = "the time was too short for this model: fewer pairs (--batch 16) or a smaller model tells more";

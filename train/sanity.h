@@ -1,6 +1,6 @@
-/* sanity: can this model with these options learn anything at all from this data? Overfits a few pairs: without
- * augmentation or dropout the loss must fall to almost nothing within seconds. When it does not, smaller and
- * larger learning rates are tried, and what is wrong is said. */
+/* sanity: can this model with these options learn anything at all from this data? Overfits a few pairs:
+ * without augmentation or dropout the loss must fall to almost nothing within seconds. When it does not,
+ * smaller and larger learning rates are tried, and what is wrong is said. */
 #ifndef KIN_SANITY_H
 #define KIN_SANITY_H
 #include "train/trainer.h"

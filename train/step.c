@@ -201,7 +201,8 @@ static double element(const kin_stepper *s, const void *rows, int64_t i)
 kin_status kin_stepper_spread(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_spread *out)
 {
     kin_backend *b = s->programs->backend;
-    const int64_t width = s->programs->cfg.embed_dim, real = (int64_t)real_size(s), bytes = p->n * width * real;
+    const int64_t width = s->programs->cfg.embed_dim, real = (int64_t)real_size(s),
+                  bytes = p->n * width * real;
     void *image = kin_alloc(cx, bytes, 1), *text = kin_alloc(cx, bytes, 1);
     double *sum = kin_alloc0(cx, 2 * width, sizeof *sum), pair = 0.0;
     if (image && text && sum) {

@@ -117,8 +117,8 @@ kin_tfevents *kin_tfevents_open(kin_ctx *cx, const char *folder, int64_t step)
     gethostname(host, sizeof host - 1);
     for (int i = 0; !t->file && cx->status == KIN_OK; i++) { /* the last number makes the name a new one */
         free(t->path);
-        t->path = kin_sprintf(cx, "%s/events.out.tfevents.%lld.%s.%d.%d", folder, (long long)wall_clock(), host,
-                              (int)getpid(), i);
+        t->path = kin_sprintf(cx, "%s/events.out.tfevents.%lld.%s.%d.%d", folder, (long long)wall_clock(),
+                              host, (int)getpid(), i);
         t->file = t->path ? fopen(t->path, "wxe") : NULL;
         if (!t->file && errno != EEXIST && cx->status == KIN_OK)
             kin_fail(cx, KIN_IO, "%s: %s", t->path, strerror(errno));

@@ -108,9 +108,10 @@ static kin_status open_schedule(kin_ctx *cx, kin_trainer *t)
     if (t->lr.warmup >= 1.0) {
         const double asked = t->lr.warmup * steps;
         t->lr.warmup = 0.1;
-        kin_log(cx, KIN_WARN,
-                "warm-up %.0f ≥ total %.0f steps: learning rate would never exceed %.3g %% of %g. Using %.0f.",
-                asked, steps, 100.0 * fmin(1.0, steps / asked), c->lr, round(0.1 * steps));
+        kin_log(
+            cx, KIN_WARN,
+            "warm-up %.0f ≥ total %.0f steps: learning rate would never exceed %.3g %% of %g. Using %.0f.",
+            asked, steps, 100.0 * fmin(1.0, steps / asked), c->lr, round(0.1 * steps));
     } else if (t->lr.warmup >= 1.0 / 3.0)
         kin_log(cx, KIN_WARN,
                 "warm-up is %.0f %% of the run: the learning rate is at its peak only after that",

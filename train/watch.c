@@ -29,13 +29,14 @@ kin_status kin_count_duplicates(kin_ctx *cx, const kin_pairs *p, int64_t image_b
     uint64_t *digest = kin_alloc(cx, p->n, sizeof *digest);
     if (!digest) return cx->status;
     for (int64_t i = 0; i < p->n; i++)
-        digest[i] = kin_fnv(KIN_FNV, p->ids + p->off[i], (size_t)(p->off[i + 1] - p->off[i]) * sizeof *p->ids);
+        digest[i] =
+            kin_fnv(KIN_FNV, p->ids + p->off[i], (size_t)(p->off[i + 1] - p->off[i]) * sizeof *p->ids);
     *captions = repeats(digest, p->n);
     for (int64_t i = 0; i < p->n; i++) {
         const uint8_t *image = p->images + i * image_bytes;
         const uint32_t half = kin_crc32c(0, image, (size_t)image_bytes / 2);
-        digest[i] = (uint64_t)half << 32 | kin_crc32c(half, image + image_bytes / 2,
-                                                      (size_t)(image_bytes - image_bytes / 2));
+        digest[i] = (uint64_t)half << 32 |
+                    kin_crc32c(half, image + image_bytes / 2, (size_t)(image_bytes - image_bytes / 2));
     }
     *pictures = repeats(digest, p->n);
     free(digest);
@@ -80,10 +81,11 @@ static void start(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_pro
 {
     if (!once(w, KIN_NOTE_START, true) || p->step != 1 || *t->cfg->resume) return;
     if (p->loss > 1.25 * p->chance + 0.1)
-        kin_log(cx, KIN_WARN,
-                "loss at the start %.3f is far above chance (%.3f): an untrained model should be near it; the "
-                "logit scale %.3g is too sharp for these towers: try --scale-init 5",
-                p->loss, p->chance, p->scale);
+        kin_log(
+            cx, KIN_WARN,
+            "loss at the start %.3f is far above chance (%.3f): an untrained model should be near it; the "
+            "logit scale %.3g is too sharp for these towers: try --scale-init 5",
+            p->loss, p->chance, p->scale);
     else if (p->loss < 0.75 * p->chance - 0.1)
         kin_log(cx, KIN_WARN,
                 "loss at the start %.3f is far below chance (%.3f): the weights are trained already, or the "
@@ -97,10 +99,11 @@ static void batch(kin_ctx *cx, kin_watch *w, const kin_progress *p)
 {
     const double n = (double)p->pairs;
     if (once(w, KIN_NOTE_CAPTIONS, p->same_captions > 0 && (double)p->same_captions >= 0.01 * n))
-        kin_log(cx, KIN_WARN,
-                "%lld of %lld captions in a batch stand there twice, word for word: the loss pushes each away "
-                "from a picture that it is true of; a smaller --batch or --smoothing 0.1 softens that",
-                (long long)p->same_captions, (long long)p->pairs);
+        kin_log(
+            cx, KIN_WARN,
+            "%lld of %lld captions in a batch stand there twice, word for word: the loss pushes each away "
+            "from a picture that it is true of; a smaller --batch or --smoothing 0.1 softens that",
+            (long long)p->same_captions, (long long)p->pairs);
     if (once(w, KIN_NOTE_PICTURES, p->same_pictures > 0))
         kin_log(cx, KIN_WARN,
                 "%lld of %lld pictures in a batch stand there twice under different names: each caption is "
@@ -113,10 +116,11 @@ static void course(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_pr
     const bool settled = p->step >= 50 && (double)p->step >= 0.1 * (double)p->steps;
     const double image = p->spread.image, text = p->spread.text;
     if (settled && once(w, KIN_NOTE_COLLAPSE, fmax(image, text) > 0.95))
-        kin_log(cx, KIN_WARN,
-                "collapse: different %s have nearly the same embedding (mean cosine %.3f at step %lld); a lower "
-                "--lr, a longer --warmup or --clip 1 usually helps, --sanity checks data and options",
-                image > text ? "pictures" : "captions", fmax(image, text), (long long)p->step);
+        kin_log(
+            cx, KIN_WARN,
+            "collapse: different %s have nearly the same embedding (mean cosine %.3f at step %lld); a lower "
+            "--lr, a longer --warmup or --clip 1 usually helps, --sanity checks data and options",
+            image > text ? "pictures" : "captions", fmax(image, text), (long long)p->step);
     const bool late = p->step >= 100 && (double)p->step >= 0.25 * (double)p->steps;
     if (late && once(w, KIN_NOTE_CHANCE, p->loss > 0.98 * p->chance))
         kin_log(cx, KIN_WARN,
@@ -131,13 +135,15 @@ static void course(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_pr
                 "allows; on small data that is overfitting: more data, --crop-min 0.5 or --wd",
                 t->cfg->scale_max, (long long)p->step);
     if (once(w, KIN_NOTE_FLOOR, p->scale <= 1.001))
-        kin_log(cx, KIN_WARN,
-                "the logit scale fell to its floor 1 at step %lld: similarities say nothing about pairs; a lower "
-                "--lr, or look whether captions belong to their pictures (kin data check)",
-                (long long)p->step);
+        kin_log(
+            cx, KIN_WARN,
+            "the logit scale fell to its floor 1 at step %lld: similarities say nothing about pairs; a lower "
+            "--lr, or look whether captions belong to their pictures (kin data check)",
+            (long long)p->step);
 }
 
-void kin_watch_progress(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_progress *p, double seconds)
+void kin_watch_progress(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_progress *p,
+                        double seconds)
 {
     start(cx, w, t, p);
     batch(cx, w, p);
@@ -149,10 +155,12 @@ void kin_watch_progress(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const k
     const double share = w->waited / fmax(1e-9, w->waited + w->worked);
     if (once(w, KIN_NOTE_DATA, p->step >= 20 && share > 0.3))
         kin_log(cx, KIN_WARN,
-                "the step waits for data %.0f %% of the time: this run is bound by reading and decoding pictures; "
+                "the step waits for data %.0f %% of the time: this run is bound by reading and decoding "
+                "pictures; "
                 "more --loader-threads (or cores), or pictures stored no larger than they are used",
                 100.0 * share);
-    const int64_t span = kin_min64(KIN_WATCH_HISTORY - 1, p->step * KIN_WATCH_HISTORY / kin_max64(1, p->steps));
+    const int64_t span =
+        kin_min64(KIN_WATCH_HISTORY - 1, p->step * KIN_WATCH_HISTORY / kin_max64(1, p->steps));
     w->loss[span] += p->loss;
     w->losses[span]++;
     w->last = *p;
@@ -188,23 +196,26 @@ void kin_watch_end(kin_ctx *cx, const kin_watch *w, const kin_trainer *t)
     const double end = mean_loss(w, KIN_WATCH_HISTORY * 3 / 4, KIN_WATCH_HISTORY);
     const bool falling = end < 0.97 * before;
     if (w->evaluations >= 3 && t->state.best > 0.0 && w->last_kept < 0.97 * t->state.best && falling)
-        kin_log(cx, KIN_INFO,
-                "next    %s was best at step %lld and fell since while the training loss fell: overfitting; try "
-                "--crop-min 0.5 --flip 0.5, a higher --wd, fewer --steps or more data (best/ holds the best)",
-                t->cfg->keep, (long long)t->state.best_step);
+        kin_log(
+            cx, KIN_INFO,
+            "next    %s was best at step %lld and fell since while the training loss fell: overfitting; try "
+            "--crop-min 0.5 --flip 0.5, a higher --wd, fewer --steps or more data (best/ holds the best)",
+            t->cfg->keep, (long long)t->state.best_step);
     else if (end > 0.98 * w->last.chance)
         kin_log(cx, KIN_INFO, "next    the loss ended at chance: try --sanity, then another --lr");
     else if (falling)
         kin_log(cx, KIN_INFO,
-                "next    the loss still fell in the last quarter (%.3f -> %.3f): more --steps will help", before,
-                end);
-    else if (end < 0.2 * w->last.chance)
-        kin_log(cx, KIN_INFO,
-                "next    the training pairs are told apart (loss %.3f of chance %.3f): more data, --crop-min 0.5 "
-                "or a larger --batch will help more than more steps",
-                end, w->last.chance);
-    else if (end == end)
-        kin_log(cx, KIN_INFO,
-                "next    the loss levelled off (%.3f -> %.3f): a larger model, a larger --batch or another --lr",
+                "next    the loss still fell in the last quarter (%.3f -> %.3f): more --steps will help",
                 before, end);
+    else if (end < 0.2 * w->last.chance)
+        kin_log(
+            cx, KIN_INFO,
+            "next    the training pairs are told apart (loss %.3f of chance %.3f): more data, --crop-min 0.5 "
+            "or a larger --batch will help more than more steps",
+            end, w->last.chance);
+    else if (end == end)
+        kin_log(
+            cx, KIN_INFO,
+            "next    the loss levelled off (%.3f -> %.3f): a larger model, a larger --batch or another --lr",
+            before, end);
 }

@@ -1,6 +1,7 @@
 /* watch: looks at a run as it goes and says, once each, what a person should know: the loss of an untrained
- * model against chance, collapse, the logit scale at its clamp, equal captions or pictures in a batch, waiting
- * for data, a loss that stays at chance; at the end, what to try next. Notices go to the context's log. */
+ * model against chance, collapse, the logit scale at its clamp, equal captions or pictures in a batch,
+ * waiting for data, a loss that stays at chance; at the end, what to try next. Notices go to the context's
+ * log. */
 #ifndef KIN_WATCH_H
 #define KIN_WATCH_H
 #include "train/trainer.h"
@@ -35,9 +36,11 @@ typedef struct kin_watch {
 kin_status kin_count_duplicates(kin_ctx *cx, const kin_pairs *p, int64_t image_bytes, int64_t *captions,
                                 int64_t *pictures);
 
-/* Captions longer than the context, of at most 20,000 evenly chosen ones; logs one sentence when there are. */
+/* Captions longer than the context, of at most 20,000 evenly chosen ones; logs one sentence when there are.
+ */
 kin_status kin_watch_captions(kin_ctx *cx, const kin_trainer *t);
-void kin_watch_progress(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_progress *p, double seconds);
+void kin_watch_progress(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_progress *p,
+                        double seconds);
 void kin_watch_evaluated(kin_watch *w, double kept);
 void kin_watch_end(kin_ctx *cx, const kin_watch *w, const kin_trainer *t);
 
