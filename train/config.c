@@ -122,8 +122,8 @@ static kin_status unknown(kin_ctx *cx, const char *key)
 {
     for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
         if (strcmp(key, elsewhere[i].theirs) == 0)
-            return kin_fail(cx, KIN_ARG, "no option is called '%s'; what open_clip calls so is '%s' here", key,
-                            elsewhere[i].ours);
+            return kin_fail(cx, KIN_ARG, "no option is called '%s'; what open_clip calls so is '%s' here",
+                            key, elsewhere[i].ours);
     const char *nearest = NULL;
     int least = (int)strlen(key) / 3 + 2;
     for (const key_def *k = keys; k < keys + KEYS; k++) {
