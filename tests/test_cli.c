@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "data/draw.h"
+#include "data/npy.h"
 #include "data/scenes.h"
 
 static char folder[64], program[512];
@@ -216,6 +217,46 @@ static void doctor_measures(void **state)
     free(out);
 }
 
+static void save_rows(const char *name, kin_npy_type type, int rank, int64_t n, int64_t width)
+{
+    static const double zeros[64];
+    kin_ctx cx = {0};
+    const int64_t dim[2] = {n, width};
+    assert_int_equal(kin_npy_save(&cx, in_folder(name), type, rank, dim, zeros), KIN_OK);
+}
+
+/* Rows from elsewhere that do not fit together are named. */
+static void rows_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        kin_npy_type image, of;
+        int64_t images, texts, width, entries;
+        const char *says;
+    } cases[] = {
+        {KIN_NPY_F32, KIN_NPY_I64, 2, 4, 3, 4, ""},
+        {KIN_NPY_F64, KIN_NPY_I64, 2, 4, 3, 4, "rows/images.npy: expected an array of 2 dimensions of f32\n"},
+        {KIN_NPY_F32, KIN_NPY_I32, 2, 4, 3, 4,
+         "rows/image_of.npy: expected an array of 1 dimensions of i64\n"},
+        {KIN_NPY_F32, KIN_NPY_I64, 2, 4, 3, 5,
+         "rows: images [2, 3], texts [4, 3] and image_of [5] do not belong together\n"},
+        {KIN_NPY_F32, KIN_NPY_I64, 2, 4, 2, 4,
+         "rows: images [2, 3], texts [4, 2] and image_of [4] do not belong together\n"},
+        {KIN_NPY_F32, KIN_NPY_I64, 0, 4, 3, 4, "retrieval: 4 texts and 0 images of 3 elements\n"},
+    };
+    kin_ctx cx = {0};
+    assert_int_equal(kin_make_dirs(&cx, in_folder("rows")), KIN_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *err;
+        save_rows("rows/images.npy", cases[i].image, 2, cases[i].images, 3);
+        save_rows("rows/texts.npy", KIN_NPY_F32, 2, cases[i].texts, cases[i].width);
+        save_rows("rows/image_of.npy", cases[i].of, 1, cases[i].entries, 0);
+        const int rc = kin("eval retrieval --embeddings rows", NULL, &err);
+        if (rc != (*cases[i].says ? 1 : 0) || !strstr(err, cases[i].says)) fail_msg("%d: %s", (int)i, err);
+        free(err);
+    }
+}
+
 /* A page that is whole in itself: no address but data: in it, tags closed, what was promised. */
 static void report_is_one_page(void **state)
 {
@@ -270,10 +311,16 @@ static void report_is_one_page(void **state)
     }
     free(html);
     works("train --model model.json --train-data train --batch 16 --steps 2 --out bare", NULL);
+    kin_ctx cx = {0};
+    assert_int_equal(kin_write_file(&cx, in_folder("bare/metrics.jsonl"), "{\"step\":1,\"lo", 14), KIN_OK);
     char *err;
     assert_int_equal(kin("report bare", NULL, &err), 0);
     has(err, "note: the run has no val-data: no retrieval in the report; --data adds it\n");
     free(err);
+    html = read_all(in_folder("bare/report.html")); /* its metrics were cut off in the first line */
+    has(html, "<span>loss</span><b>–</b>");
+    assert_null(strstr(html, "nan"));
+    free(html);
 }
 
 /* A made data set in a published one's layout: the JSON, folders, file names, splits and caption counts. */
@@ -488,6 +535,7 @@ int main(void)
         cmocka_unit_test(completion_completes),
         cmocka_unit_test(doctor_measures),
         cmocka_unit_test(report_is_one_page),
+        cmocka_unit_test(rows_are_checked),
         cmocka_unit_test(published_protocol_end_to_end),
     };
     return cmocka_run_group_tests_name("cli", tests, make_data, remove_data);

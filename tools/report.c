@@ -224,25 +224,32 @@ static double last_of(const report_page *p, const char *key)
     return n ? json_number_value(json_object_get(json_array_get(p->past.train, n - 1), key)) : (double)NAN;
 }
 
+/* A tile of the last training line's number; a dash where a run that stopped early has none. */
+static void tile(report_page *p, const char *key, const char *name, const char *format, const char *means)
+{
+    char value[64] = "–";
+    const double v = last_of(p, key);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    if (isfinite(v)) snprintf(value, sizeof value, format, v);
+#pragma GCC diagnostic pop
+    html_tile(p->f, name, value, means);
+}
+
 static void write_tiles(report_page *p)
 {
-    char value[64];
+    char value[64], means[100] = "Of the last batch noted.";
     int64_t weights = 0;
+    const double chance = last_of(p, "chance");
     for (int i = 0; i < p->session.model->params->count; i++)
         weights += p->session.model->params->param[i].count;
+    if (isfinite(chance)) snprintf(means, sizeof means, "Of the last batch noted; chance is %.3f.", chance);
     fputs("<div class=\"tiles\">\n", p->f);
-    snprintf(value, sizeof value, "%.0f", last_of(p, "step"));
-    html_tile(p->f, "steps", value, "Updates of the weights so far.");
-    snprintf(value, sizeof value, "%.2f", last_of(p, "epoch"));
-    html_tile(p->f, "epochs", value, "Times that every training caption was seen.");
-    snprintf(value, sizeof value, "%.3f", last_of(p, "loss"));
-    char means[100];
-    snprintf(means, sizeof means, "Of the last batch noted; chance is %.3f.", last_of(p, "chance"));
-    html_tile(p->f, "loss", value, means);
-    snprintf(value, sizeof value, "%.1f", last_of(p, "logit_scale"));
-    html_tile(p->f, "logit scale", value, "Cosines are multiplied by it before the softmax.");
-    snprintf(value, sizeof value, "%.0f", last_of(p, "pairs_per_s"));
-    html_tile(p->f, "pairs/s", value, "Training speed at the end.");
+    tile(p, "step", "steps", "%.0f", "Updates of the weights so far.");
+    tile(p, "epoch", "epochs", "%.2f", "Times that every training caption was seen.");
+    tile(p, "loss", "loss", "%.3f", means);
+    tile(p, "logit_scale", "logit scale", "%.1f", "Cosines are multiplied by it before the softmax.");
+    tile(p, "pairs_per_s", "pairs/s", "%.0f", "Training speed at the end.");
     snprintf(value, sizeof value, "%.2f M", (double)weights / 1e6);
     html_tile(p->f, "parameters", value, "Numbers that the model learned.");
     fputs("</div>\n", p->f);
