@@ -80,6 +80,8 @@ typedef struct kin_run {
     uint64_t key;                  /* of (seed, step) */
     int64_t sample0;               /* index in the global batch of the first sample */
     double *seconds;               /* NULL, or [steps]: time of each step is added */
+    bool
+        check; /* look at all that every step writes: the first NaN or Inf is KIN_NUMERIC, and where (slow) */
 } kin_run;
 
 /* Sets the live count of the symbol of that name (nothing, if the graph has none). */

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,61 @@ static void stamp(kin_program *p, const kin_step *t, kin_call *call)
     }
 }
 
+/* The first element that is not finite. */
+static bool not_finite(const kin_program *p, const kin_tensor *t, double *value)
+{
+    char part[16384];
+    const int64_t size = (int64_t)kin_dtype_size(t->dtype), count = t->ptr ? kin_count(t) : 0;
+    const int64_t room = (int64_t)sizeof part / size;
+    if (!kin_dtype_is_real(t->dtype)) return false;
+    for (int64_t from = 0; from < count; from += room) {
+        const int64_t n = kin_min64(room, count - from);
+        p->backend->download(p->backend, part, (const char *)t->ptr + from * size, n * size);
+        for (int64_t i = 0; i < n; i++) {
+            float f;
+            uint16_t h;
+            memcpy(&h, part + i * size, sizeof h);
+            switch (t->dtype) {
+            case KIN_F64: memcpy(value, part + i * size, sizeof *value); break;
+            case KIN_BF16: *value = (double)kin_from_bf16(h); break;
+            case KIN_F16: *value = (double)kin_from_f16(h); break;
+            default: memcpy(&f, part + i * size, sizeof f); *value = (double)f;
+            }
+            if (!isfinite(*value)) return true;
+        }
+    }
+    return false;
+}
+
+static const char *number_name(double value)
+{
+    return isnan(value) ? "NaN" : "Inf";
+}
+
+/* Looks at what step s wrote. What it read was looked at before, unless it is a weight. A row log-sum-exp of
+ * nothing is -Inf by right: of the outputs behind the first only NaN counts. */
+static kin_status look_at(kin_ctx *cx, const kin_program *p, int s)
+{
+    const kin_ready *r = &p->ready[s];
+    const kin_step *t = &p->step[s];
+    const kin_node *n = &p->graph->node[t->node];
+    const int first = t->backward ? KIN_MAX_IN + KIN_MAX_OUT : KIN_MAX_IN;
+    const int count = t->backward ? KIN_MAX_IN : KIN_MAX_OUT;
+    double value, of_weight;
+    for (int k = first; k < first + count; k++) {
+        if (!not_finite(p, &r->tensor[k], &value)) continue;
+        if (!t->backward && k > first && !isnan(value)) continue;
+        for (int i = 0; i < KIN_MAX_IN; i++)
+            if (t->in[i] <= -2 && not_finite(p, &r->tensor[i], &of_weight))
+                return kin_fail(cx, KIN_NUMERIC, "%s in the weights: %s", number_name(of_weight),
+                                p->graph->params->param[p->graph->params->region[-2 - t->in[i]].param].name);
+        return kin_fail(cx, KIN_NUMERIC, "%s first seen in %s%s (%s, program step %d of %d)",
+                        number_name(value), t->backward ? "the backward of " : "", n->name,
+                        kin_op_get(n->op)->def->name, s + 1, p->steps);
+    }
+    return KIN_OK;
+}
+
 void kin_run_rows(const kin_program *p, kin_run *run, const char *symbol, int64_t rows)
 {
     for (int i = 0; i < p->graph->symbols; i++)
@@ -148,6 +204,7 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
         r->call.sample0 = run->sample0;
         stamp(p, &p->step[s], &r->call);
         r->kernel(&r->call);
+        if (run->check) KIN_TRY(look_at(cx, p, s));
         if (run->seconds) {
             p->backend->sync(p->backend);
             const double now = kin_now();

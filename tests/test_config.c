@@ -88,8 +88,8 @@ static void errors_name_the_place(void **state)
         {"steps = 99999999999999999999",
          "run.cfg:1: steps: '99999999999999999999' is not an integer from 0 to "
          "1000000000000"},
-        {"warmup = 2", "run.cfg:1: warmup: '2' is not a number from 0 to 1"},
-        {"warmup = nan", "run.cfg:1: warmup: 'nan' is not a number from 0 to 1"},
+        {"flip = 2", "run.cfg:1: flip: '2' is not a number from 0 to 1"},
+        {"flip = nan", "run.cfg:1: flip: 'nan' is not a number from 0 to 1"},
         {"lr = 1e-3x", "run.cfg:1: lr: '1e-3x' is not a number from 0 to 1000"},
         {"loss = clip", "run.cfg:1: loss: 'clip' is none of infonce|siglip|triplet"},
         {"loss = infonce|siglip", "run.cfg:1: loss: 'infonce|siglip' is none of infonce|siglip|triplet"},

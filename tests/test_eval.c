@@ -11,6 +11,7 @@
 #include <omp.h>
 
 #include "core/rng.h"
+#include "data/npy.h"
 #include "train/eval_retrieval.h"
 #include "train/lr.h"
 
@@ -275,6 +276,107 @@ static void intervals_hold_the_value(void **state)
     drop(&d);
 }
 
+static void load_part(kin_ctx *cx, const char *set, const char *name, kin_npy *a)
+{
+    char path[96];
+    snprintf(path, sizeof path, "tests/golden/eval/%s/%s.npy", set, name);
+    if (kin_npy_load(cx, path, a) != KIN_OK) fail_msg("%s", cx->message);
+}
+
+/* The same embeddings through numpy and through CLIP_benchmark's torch.topk: tests/golden/eval_golden.py. */
+static void agrees_with_another_evaluator(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"plain", "ties"}, *const ways[] = {"image", "text"};
+    kin_ctx cx = {0};
+    int between = 0;
+    json_t *all = kin_json_load(&cx, "tests/golden/eval/want.json", 1 << 20);
+    assert_non_null(all);
+    for (int c = 0; c < 4; c++) {
+        char key[64];
+        kin_npy image, text, of;
+        kin_retrieval r;
+        load_part(&cx, sets[c / 2], "images", &image);
+        load_part(&cx, sets[c / 2], "texts", &text);
+        load_part(&cx, sets[c / 2], "image_of", &of);
+        const kin_retrieval_in in = {.image = image.data,
+                                     .text = text.data,
+                                     .image_of = of.data,
+                                     .images = image.dim[0],
+                                     .texts = text.dim[0],
+                                     .E = image.dim[1],
+                                     .per_image = c % 2 ? 5 : 0};
+        assert_int_equal(kin_eval_retrieval(&cx, &in, &r), KIN_OK);
+        snprintf(key, sizeof key, "%s%s", sets[c / 2], c % 2 ? "_first5" : "");
+        const json_t *want = json_object_get(all, key);
+        assert_int_equal(r.texts, json_integer_value(json_object_get(want, "texts")));
+        assert_int_equal(r.most, c % 2 ? 5 : 7);
+        for (int w = 0; w < 2; w++) {
+            const kin_retrieval_way *way = w ? &r.text : &r.image;
+            for (int k = 0; k < KIN_RECALLS; k++) {
+                double v[3];
+                static const char *const kinds[] = {"recall", "clip_benchmark", "optimistic"};
+                for (int i = 0; i < 3; i++) {
+                    snprintf(key, sizeof key, "%s_retrieval_%s@%d", ways[w], kinds[i], kin_recall_at[k]);
+                    assert_non_null(json_object_get(want, key));
+                    v[i] = json_number_value(json_object_get(want, key));
+                }
+                assert_true(way->recall[k] == v[0] && way->optimistic[k] == v[2]);
+                assert_true(way->recall[k] <= v[1] && v[1] <= way->optimistic[k]);
+                between += way->recall[k] < v[1] && v[1] < way->optimistic[k];
+                if (c < 2) assert_true(v[0] == v[1]); /* without ties there is one answer */
+            }
+            snprintf(key, sizeof key, "%s_retrieval_mean_rank", ways[w]);
+            assert_true(fabs(way->mean_rank - json_number_value(json_object_get(want, key))) < 1e-12);
+            snprintf(key, sizeof key, "%s_retrieval_median_rank", ways[w]);
+            assert_true(way->median_rank == json_number_value(json_object_get(want, key)));
+        }
+        kin_npy_free(&image);
+        kin_npy_free(&text);
+        kin_npy_free(&of);
+    }
+    assert_true(between >= 10);
+    json_decref(all);
+}
+
+/* COCO's test set has 25,010 captions of 5,000 pictures, 5 to 7 each; VSE++ ranks the first five: 25,000. */
+static void both_denominators_of_coco(void **state)
+{
+    (void)state;
+    enum { IMAGES = 5000, TEXTS = 25010, E = 4 };
+    kin_ctx cx = {0};
+    kin_retrieval r;
+    data d = make(12, IMAGES, TEXTS, E, 0.1, 0);
+    int64_t n = 0, *rank = calloc(TEXTS, sizeof *rank), *of_image = calloc(IMAGES, sizeof *of_image);
+    for (int64_t i = 0; i < IMAGES; i++)
+        for (int64_t k = 0; k < 5 + (i < 8) + 2 * (i == 8); k++) d.image_of[n++] = i;
+    assert_int_equal(n, TEXTS);
+    d.in.text_rank = rank;
+    d.in.image_rank = of_image;
+    assert_int_equal(kin_eval_retrieval(&cx, &d.in, &r), KIN_OK);
+    assert_true(r.image.queries == TEXTS && r.fewest == 5 && r.most == 7 && r.text.gallery == TEXTS);
+    int64_t hits = 0, best = 0;
+    for (int64_t t = 0; t < TEXTS; t++) hits += rank[t] < 10;
+    for (int64_t i = 0; i < IMAGES; i++) best += of_image[i] < 10;
+    assert_true((double)hits / TEXTS == r.image.recall[2] && (double)best / IMAGES == r.text.recall[2]);
+    json_t *j = kin_retrieval_json(&cx, &r);
+    char *says = kin_retrieval_protocol(&cx, j);
+    assert_string_equal(says,
+                        "5000 images, 25010 captions (5 to 7 an image); any of an image's captions is a "
+                        "hit; ties count as misses");
+    free(says);
+    json_decref(j);
+    d.in.per_image = 5;
+    assert_int_equal(kin_eval_retrieval(&cx, &d.in, &r), KIN_OK);
+    assert_true(r.image.queries == 25000 && r.fewest == 5 && r.most == 5 && r.text.gallery == 25000);
+    int64_t left_out = 0;
+    for (int64_t t = 0; t < TEXTS; t++) left_out += rank[t] < 0;
+    assert_int_equal(left_out, 10);
+    free(rank);
+    free(of_image);
+    drop(&d);
+}
+
 static void wrong_input_is_refused(void **state)
 {
     (void)state;
@@ -393,6 +495,8 @@ int main(void)
         cmocka_unit_test(chance_is_that_of_a_random_order),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(intervals_hold_the_value),
+        cmocka_unit_test(agrees_with_another_evaluator),
+        cmocka_unit_test(both_denominators_of_coco),
         cmocka_unit_test(wrong_input_is_refused),
         cmocka_unit_test(swaps_are_counted),
         cmocka_unit_test(topk_is_a_sort),

@@ -225,7 +225,7 @@ static void test_folder_loads(void **state)
     runs("loads", NULL);
     assert_int_equal(kin_session_open(&cx, &s, in_folder("loads/best"), 2, 7), KIN_OK);
     kin_dataset *d = kin_dataset_open(&cx, in_folder("val"), NULL, false);
-    json_t *metrics = kin_evaluate(&cx, &s.embedder, d, 0);
+    json_t *metrics = kin_evaluate(&cx, &s.embedder, d, NULL);
     assert_non_null(metrics);
     uint8_t *text;
     int64_t size;

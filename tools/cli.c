@@ -4,16 +4,64 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/eval_retrieval.h"
+
+/* While cli_list_flags runs: a command that parses hands its flags over and ends. */
+static struct {
+    cli_flag_fn each;
+    void *user;
+} listing;
+
+void cli_list_flags(const cli_row *command, cli_flag_fn each, void *user)
+{
+    kin_ctx cx = {0};
+    listing.each = each;
+    listing.user = user;
+    command->run(&cx, 0, NULL);
+    listing.each = NULL;
+}
+
+/* A row of the table as a reader of it wants it. */
+static void hand_over(const cli_flag *f, cli_flag_fn each, void *user)
+{
+    const size_t n = f->kind == CLI_SWITCH ? 0 : strcspn(f->help, " ");
+    char argument[64];
+    snprintf(argument, sizeof argument, "%.*s", (int)n, f->help);
+    each(user, f->name, argument, f->help + n + strspn(f->help + n, " "));
+}
+
+static void print_flag(void *user, const char *flag, const char *argument, const char *help)
+{
+    char left[80];
+    (void)user;
+    snprintf(left, sizeof left, "%s %s", flag, argument);
+    printf("  %-22s %s\n", left, help);
+}
+
 static void print_help(const char *usage, const cli_flag *flags)
 {
     printf("usage: kin %s\n", usage);
-    for (const cli_flag *f = flags; f->name; f++) {
-        const int n = (int)strcspn(f->help, " ");
-        const bool argument = f->kind != CLI_SWITCH;
-        char left[64];
-        snprintf(left, sizeof left, "%s %.*s", f->name, argument ? n : 0, f->help);
-        printf("  %-22s %s\n", left, argument ? f->help + n + strspn(f->help + n, " ") : f->help);
+    for (const cli_flag *f = flags; f->name; f++) hand_over(f, print_flag, NULL);
+}
+
+bool cli_config(kin_ctx *cx, int argc, char **argv, const char *usage, kin_config *config, bool *helped)
+{
+    *helped = false;
+    if (kin_config_init(cx, config) != KIN_OK) return false;
+    if (listing.each) {
+        *helped = true;
+        kin_config_list(listing.each, listing.user);
+        return false;
     }
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0) continue;
+        char *help = kin_config_help(cx);
+        printf("usage: kin %s\n%s", usage, help ? help : "");
+        free(help);
+        *helped = true;
+        return false;
+    }
+    return kin_config_args(cx, config, argc, argv) == KIN_OK;
 }
 
 static const cli_flag *find(const cli_flag *flags, const char *word, size_t n)
@@ -59,6 +107,11 @@ bool cli_parse(kin_ctx *cx, int argc, char **argv, const char *usage, const cli_
 {
     int have = 0;
     *helped = false;
+    if (listing.each) {
+        for (const cli_flag *f = flags; f->name; f++) hand_over(f, listing.each, listing.user);
+        *helped = true;
+        return false;
+    }
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -138,7 +191,14 @@ static void print_way(const json_t *m, const char *title, const char *prefix)
             printf(" [%.1f, %.1f]", 100.0 * json_number_value(json_array_get(ci, 0)),
                    100.0 * json_number_value(json_array_get(ci, 1)));
     }
-    printf("   median rank %-6.0f chance", number(m, prefix, "median_rank"));
+    for (int k = 0; k < 3; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "optimistic@%s", at[k]);
+        const double value = number(m, prefix, name);
+        if (value > 0.0) printf("  (optimistic @%s %.1f)", at[k], 100.0 * value);
+    }
+    printf("   rank: median %.0f, mean %.1f   chance", number(m, prefix, "median_rank"),
+           number(m, prefix, "mean_rank"));
     for (int k = 0; k < 3; k++) {
         char chance[32];
         snprintf(chance, sizeof chance, "chance@%s", at[k]);
@@ -149,7 +209,10 @@ static void print_way(const json_t *m, const char *title, const char *prefix)
 
 void cli_print_metrics(const json_t *m)
 {
-    printf("%.0f images, %.0f captions; per cent\n", number(m, "", "images"), number(m, "", "texts"));
+    kin_ctx cx = {0};
+    char *protocol = kin_retrieval_protocol(&cx, m);
+    printf("%s; per cent\n", protocol ? protocol : "");
+    free(protocol);
     printf("%-16s %6s %6s %6s\n", "", "R@1", "R@5", "R@10");
     print_way(m, "text -> image   ", "image_retrieval_");
     print_way(m, "image -> text   ", "text_retrieval_");

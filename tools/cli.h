@@ -4,6 +4,7 @@
 #define KIN_CLI_H
 #include "core/json.h"
 #include "data/dataset.h"
+#include "train/config.h"
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
@@ -17,7 +18,17 @@ int cmd_search(kin_ctx *cx, int argc, char **argv);
 int cmd_tokenizer(kin_ctx *cx, int argc, char **argv);
 int cmd_plan(kin_ctx *cx, int argc, char **argv);
 int cmd_hash(kin_ctx *cx, int argc, char **argv);
+int cmd_doctor(kin_ctx *cx, int argc, char **argv);
+int cmd_report(kin_ctx *cx, int argc, char **argv);
+int cmd_completion(kin_ctx *cx, int argc, char **argv);
 int cmd_version(kin_ctx *cx, int argc, char **argv);
+
+typedef struct cli_row {
+    const char *name;
+    cli_command run;
+    const char *help; /* one line */
+} cli_row;
+extern const cli_row cli_commands[]; /* ends with name == NULL (tools/kin.c) */
 
 typedef enum cli_kind { CLI_TEXT, CLI_NUMBER, CLI_SWITCH } cli_kind;
 typedef struct cli_flag {
@@ -38,6 +49,15 @@ typedef struct cli_flag {
  * --help was asked for and printed with `usage`, *helped is true and it returns CLI_DONE). */
 bool cli_parse(kin_ctx *cx, int argc, char **argv, const char *usage, const cli_flag *flags,
                const char **positional, int most, bool *helped);
+/* The same for commands whose flags are a run's options (train/config.h); config is filled in and the caller
+ * frees it in any case. */
+bool cli_config(kin_ctx *cx, int argc, char **argv, const char *usage, kin_config *config, bool *helped);
+
+/* Calls `each` for every flag of a command: its name with dashes, its argument ("" for a switch, "a|b" for a
+ * choice), its help. The command itself does nothing. */
+typedef void (*cli_flag_fn)(void *user, const char *flag, const char *argument, const char *help);
+void cli_list_flags(const cli_row *command, cli_flag_fn each, void *user);
+
 /* Says that a flag is needed: false. */
 bool cli_need(kin_ctx *cx, const char *value, const char *flag);
 

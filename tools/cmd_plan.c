@@ -77,8 +77,9 @@ static void print(const kin_trainer *t, const measured *m)
 int cmd_plan(kin_ctx *cx, int argc, char **argv)
 {
     kin_config c;
+    bool helped;
     int code = CLI_USAGE;
-    if (kin_config_init(cx, &c) == KIN_OK && kin_config_args(cx, &c, argc, argv) == KIN_OK) {
+    if (cli_config(cx, argc, argv, "plan --config FILE [flags of kin train]", &c, &helped)) {
         kin_trainer t;
         measured m;
         if (kin_trainer_open(cx, &t, &c) == KIN_OK && try_steps(cx, &t, TIMED + 1, &m) == KIN_OK)
@@ -87,5 +88,5 @@ int cmd_plan(kin_ctx *cx, int argc, char **argv)
         code = cli_exit(cx);
     }
     kin_config_free(&c);
-    return code;
+    return helped ? CLI_DONE : code;
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "tools/cli.h"
-#include "train/trainer.h"
+#include "train/sanity.h"
 
 static volatile sig_atomic_t stop;
 
@@ -96,24 +96,36 @@ static void describe(const kin_trainer *t)
 }
 
 /* --resume alone takes the run's own options; flags lie over them. */
-static kin_status read_options(kin_ctx *cx, kin_config *c, int argc, char **argv)
+static kin_status own_options(kin_ctx *cx, int argc, char **argv, kin_config *c)
 {
     const char *resume = NULL;
-    bool config = false;
     for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "--config", 8) == 0 && (!argv[i][8] || argv[i][8] == '=')) config = true;
+        if (strncmp(argv[i], "--config", 8) == 0 && (!argv[i][8] || argv[i][8] == '=')) return KIN_OK;
         if (strcmp(argv[i], "--resume") == 0 && i + 1 < argc) resume = argv[i + 1];
         if (strncmp(argv[i], "--resume=", 9) == 0) resume = argv[i] + 9;
     }
-    if (resume && !config) {
-        char *path = kin_sprintf(cx, "%s/config.cfg", resume);
-        if (!path) return cx->status;
-        const kin_status rc = kin_config_load(cx, c, path);
-        free(path);
-        KIN_TRY(rc);
-        KIN_TRY(kin_config_set(cx, c, "out", resume));
-    }
+    if (!resume) return KIN_OK;
+    char *path = kin_sprintf(cx, "%s/config.cfg", resume);
+    if (!path) return cx->status;
+    const kin_status rc = kin_config_load(cx, c, path);
+    free(path);
+    KIN_TRY(rc);
+    KIN_TRY(kin_config_set(cx, c, "out", resume));
     return kin_config_args(cx, c, argc, argv);
+}
+
+static kin_status sanity(kin_ctx *cx, const kin_config *c)
+{
+    kin_sanity s;
+    if (kin_sanity_check(cx, c, &s) != KIN_OK) return kin_within(cx, "sanity");
+    printf("sanity  loss at the start %.3f (chance %.3f), overfit %lld pairs: %.3f -> %.3f in %lld steps, "
+           "%.1f s: "
+           "ok\n",
+           s.first, s.chance, (long long)s.pairs, s.first, s.last, (long long)s.steps, s.seconds);
+    if (s.same_captions + s.same_pictures > 0)
+        printf("        %lld captions and %lld pictures of them stand there twice\n",
+               (long long)s.same_captions, (long long)s.same_pictures);
+    return KIN_OK;
 }
 
 static kin_status train(kin_ctx *cx, const kin_config *c)
@@ -140,20 +152,18 @@ static kin_status train(kin_ctx *cx, const kin_config *c)
 int cmd_train(kin_ctx *cx, int argc, char **argv)
 {
     kin_config c;
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0) continue;
-        char *help = kin_config_help(cx);
-        printf("usage: kin train --config FILE [flags]\n%s", help ? help : "");
-        free(help);
-        return cli_exit(cx);
-    }
+    bool helped;
     int code = CLI_USAGE;
-    if (kin_config_init(cx, &c) == KIN_OK && read_options(cx, &c, argc, argv) == KIN_OK) {
+    if (cli_config(cx, argc, argv, "train --config FILE [flags]", &c, &helped) &&
+        own_options(cx, argc, argv, &c) == KIN_OK) {
         signal(SIGTERM, on_signal);
         signal(SIGINT, on_signal);
-        train(cx, &c);
+        if (c.sanity)
+            sanity(cx, &c);
+        else
+            train(cx, &c);
         code = cli_exit(cx);
     }
     kin_config_free(&c);
-    return code;
+    return helped ? CLI_DONE : code;
 }

@@ -6,11 +6,7 @@
 
 #include "tools/cli.h"
 
-static const struct {
-    const char *name;
-    cli_command run;
-    const char *help;
-} commands[] = {
+const cli_row cli_commands[] = {
     {"data", cmd_data, "make data: synthetic scenes"},
     {"train", cmd_train, "train a two-tower model; --resume goes on"},
     {"eval", cmd_eval, "image-text retrieval, swap accuracy, a contact sheet"},
@@ -19,21 +15,27 @@ static const struct {
     {"tokenizer", cmd_tokenizer, "train a vocabulary; show the ids of a text"},
     {"plan", cmd_plan, "memory, flops and time of a run before it runs"},
     {"hash", cmd_hash, "one digest of a model folder: weights and training state"},
+    {"report", cmd_report, "one HTML page about a run: curves, R@K, best and worst queries"},
+    {"doctor", cmd_doctor, "this machine: speed, memory, GPUs, what is missing"},
+    {"completion", cmd_completion, "completion of commands and flags for bash, zsh or fish"},
     {"version", cmd_version, "version, processor, kernels"},
+    {NULL, NULL, NULL},
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
+enum { COMMANDS = sizeof cli_commands / sizeof *cli_commands - 1 };
 
 static void help(FILE *f)
 {
     fprintf(f, "kin trains and uses models that put pictures and words into one space.\n\n");
-    for (int i = 0; i < COMMANDS; i++) fprintf(f, "  kin %-10s %s\n", commands[i].name, commands[i].help);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(f, "  kin %-11s %s\n", cli_commands[i].name, cli_commands[i].help);
     fprintf(f, "\nkin COMMAND --help lists a command's flags.\n");
 }
 
 static void notice(void *user, kin_level level, const char *message)
 {
     (void)user;
-    if (level != KIN_DEBUG) fprintf(stderr, "%s%s\n", level == KIN_WARN ? "note: " : "", message);
+    const char *over = isatty(STDERR_FILENO) ? "\r\033[K" : ""; /* a line of progress may stand there */
+    if (level != KIN_DEBUG) fprintf(stderr, "%s%s%s\n", over, level == KIN_WARN ? "note: " : "", message);
 }
 
 /* libgomp lets a thread that waits spin for milliseconds, and reads what it should do instead before main
@@ -47,7 +49,6 @@ static void wait_politely(char **argv)
 
 int main(int argc, char **argv)
 {
-    wait_politely(argv);
     if (argc < 2) {
         help(stderr);
         return CLI_USAGE;
@@ -56,11 +57,12 @@ int main(int argc, char **argv)
         help(stdout);
         return CLI_DONE;
     }
+    wait_politely(argv);
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
     for (int i = 0; i < COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) != 0) continue;
+        if (strcmp(name, cli_commands[i].name) != 0) continue;
         kin_ctx cx = {.log = notice};
-        int code = commands[i].run(&cx, argc - 2, argv + 2);
+        int code = cli_commands[i].run(&cx, argc - 2, argv + 2);
         if (cx.status != KIN_OK) fprintf(stderr, "kin %s: %s\n", name, cx.message);
         if (fflush(stdout) != 0) {
             fprintf(stderr, "kin %s: standard output could not be written\n", name);
@@ -70,9 +72,10 @@ int main(int argc, char **argv)
     }
     int nearest = 0;
     for (int i = 1; i < COMMANDS; i++)
-        if (kin_edit_distance(name, commands[i].name) < kin_edit_distance(name, commands[nearest].name))
+        if (kin_edit_distance(name, cli_commands[i].name) <
+            kin_edit_distance(name, cli_commands[nearest].name))
             nearest = i;
     fprintf(stderr, "kin: there is no command '%s'; did you mean '%s'? kin help lists them\n", name,
-            commands[nearest].name);
+            cli_commands[nearest].name);
     return CLI_USAGE;
 }

@@ -106,8 +106,24 @@ bool kin_config_given(const kin_config *c, const char *key)
     return k && c->given[k - keys];
 }
 
+/* What open_clip calls it, and what it is here. */
+static const struct {
+    const char *theirs, *ours;
+} elsewhere[] = {
+    {"batch-size", "batch"},           {"accum-freq", "chunk"},         {"grad-clip-norm", "clip"},
+    {"lr-scheduler", "schedule"},      {"workers", "loader-threads"},   {"val-frequency", "eval-every"},
+    {"save-frequency", "save-every"},  {"logs", "out"},                 {"name", "out"},
+    {"lock-image", "freeze visual.*"}, {"siglip", "loss siglip"},       {"log-every-n-steps", "log-every"},
+    {"grad-checkpointing", "recompute"}, {"force-patch-dropout", "patch-drop"},
+    {"force-context-length", "model.text.context_length"},
+};
+
 static kin_status unknown(kin_ctx *cx, const char *key)
 {
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcmp(key, elsewhere[i].theirs) == 0)
+            return kin_fail(cx, KIN_ARG, "no option is called '%s'; what open_clip calls so is '%s' here",
+                            key, elsewhere[i].ours);
     const char *nearest = NULL;
     int least = (int)strlen(key) / 3 + 2;
     for (const key_def *k = keys; k < keys + KEYS; k++) {
@@ -403,7 +419,8 @@ static char *close_text(kin_ctx *cx, FILE *f, char **text)
 /* Does this key belong to one call rather than to the run? */
 static bool of_the_call(const char *key)
 {
-    return strcmp(key, "resume") == 0 || strcmp(key, "stop-at") == 0 || strcmp(key, "dry-run") == 0;
+    return strcmp(key, "resume") == 0 || strcmp(key, "stop-at") == 0 || strcmp(key, "dry-run") == 0 ||
+           strcmp(key, "sanity") == 0;
 }
 
 static char *text_of(kin_ctx *cx, const kin_config *c, bool run_only)
@@ -443,17 +460,32 @@ kin_status kin_config_save(kin_ctx *cx, const kin_config *c, const char *path)
     return rc;
 }
 
-char *kin_config_help(kin_ctx *cx)
+static const char *argument_of(const key_def *k)
 {
     static const char *const names[] = {"TEXT", "", "N", "X", ""};
+    return k->type == CHOICE ? k->choices : names[k->type];
+}
+
+void kin_config_list(void (*each)(void *user, const char *flag, const char *argument, const char *help),
+                     void *user)
+{
+    each(user, "--config", "FILE", "options from a file; flags lie over it");
+    for (const key_def *k = keys; k < keys + KEYS; k++) {
+        char flag[48];
+        snprintf(flag, sizeof flag, "--%s", k->key);
+        each(user, flag, argument_of(k), k->help);
+    }
+}
+
+char *kin_config_help(kin_ctx *cx)
+{
     kin_config c;
     char *text = NULL;
     size_t size;
     FILE *f = kin_config_init(cx, &c) == KIN_OK ? open_memstream(&text, &size) : NULL;
     if (f) fprintf(f, "  --config %-*s options from a file; flags lie over it\n", HELP_COLUMN - 6, "FILE");
     for (const key_def *k = keys; f && k < keys + KEYS; k++) {
-        const char *argument = k->type == CHOICE ? k->choices : names[k->type];
-        fprintf(f, "  --%s %-*s %s", k->key, HELP_COLUMN - (int)strlen(k->key), argument, k->help);
+        fprintf(f, "  --%s %-*s %s", k->key, HELP_COLUMN - (int)strlen(k->key), argument_of(k), k->help);
         const bool empty = is_text(k) && !*k->text;
         if (!empty) {
             fputs(" (", f);

@@ -205,9 +205,21 @@ static kin_status bootstrap(kin_ctx *cx, const kin_retrieval_in *in, const clust
     return KIN_OK;
 }
 
+/* Ranks of each query, where they are wanted. */
+static void hand_out(const work *w)
+{
+    const kin_retrieval_in *in = w->in;
+    for (int64_t t = 0; in->text_rank && t < in->texts; t++)
+        in->text_rank[t] = isnan(w->of_text[t]) ? in->images : w->text[t].above;
+    for (int64_t i = 0; in->image_rank && i < in->images; i++)
+        in->image_rank[i] = !w->captions[i] ? -1 : isnan(w->of_image[i]) ? in->texts : w->image[i].above;
+}
+
 static void collect(const work *w, int64_t *rank, int64_t *best_case, cluster *of, kin_retrieval *out)
 {
     const kin_retrieval_in *in = w->in;
+    hand_out(w);
+    out->fewest = in->texts;
     for (int64_t t = 0; t < in->texts; t++) {
         cluster *c = &of[in->image_of[t]];
         const bool nan = isnan(w->of_text[t]);
@@ -226,6 +238,8 @@ static void collect(const work *w, int64_t *rank, int64_t *best_case, cluster *o
         rank[n] = nan ? in->texts : w->image[i].above;
         best_case[n] = nan ? in->texts : w->image[i].strictly;
         of[i].image = 1;
+        out->fewest = kin_min64(out->fewest, w->captions[i]);
+        out->most = kin_max64(out->most, w->captions[i]);
         for (int k = 0; k < KIN_RECALLS; k++) {
             of[i].image_hits[k] = rank[n] < kin_min64(kin_recall_at[k], in->texts);
             chance[k] += chance_of(in->texts, w->captions[i], kin_recall_at[k]);
@@ -252,12 +266,8 @@ static kin_status check(kin_ctx *cx, const int64_t *image_of, int64_t n, int64_t
     return KIN_OK;
 }
 
-kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retrieval *out)
+static kin_status rank_and_measure(kin_ctx *cx, const kin_retrieval_in *in, kin_retrieval *out)
 {
-    KIN_TRY(check(cx, in->image_of, in->texts, in->images, in->E));
-    if (in->bootstrap < 0 || in->bootstrap > 1000000)
-        return kin_fail(cx, KIN_ARG, "retrieval: bootstrap is %lld, it must be 0 to 1000000",
-                        (long long)in->bootstrap);
     *out = (kin_retrieval){.images = in->images, .texts = in->texts, .bootstrap = in->bootstrap};
     const int64_t queries = kin_max64(in->texts, in->images);
     work w = {.in = in};
@@ -289,6 +299,49 @@ kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retri
     free(w.of_image);
     free(w.of_text);
     return rc;
+}
+
+/* The first `per_image` captions of each image, copied together, and the ranks put back in their places. */
+static kin_status first_captions(kin_ctx *cx, const kin_retrieval_in *in, kin_retrieval *out)
+{
+    kin_retrieval_in part = *in;
+    part.texts = 0;
+    int64_t *captions = kin_alloc0(cx, in->images, sizeof *captions);
+    int64_t *from = kin_alloc(cx, in->texts, sizeof *from);
+    int64_t *image_of = kin_alloc(cx, in->texts, sizeof *image_of);
+    int64_t *rank = in->text_rank ? kin_alloc(cx, in->texts, sizeof *rank) : NULL;
+    float *text = kin_alloc(cx, in->texts * in->E, sizeof *text);
+    if (cx->status == KIN_OK) {
+        for (int64_t t = 0; t < in->texts; t++) {
+            if (in->text_rank) in->text_rank[t] = -1;
+            if (captions[in->image_of[t]]++ >= in->per_image) continue;
+            memcpy(text + part.texts * in->E, in->text + t * in->E, (size_t)in->E * sizeof *text);
+            from[part.texts] = t;
+            image_of[part.texts++] = in->image_of[t];
+        }
+        part.text = text;
+        part.image_of = image_of;
+        part.text_rank = rank;
+        rank_and_measure(cx, &part, out);
+        for (int64_t t = 0; rank && cx->status == KIN_OK && t < part.texts; t++)
+            in->text_rank[from[t]] = rank[t];
+    }
+    free(text);
+    free(rank);
+    free(image_of);
+    free(from);
+    free(captions);
+    return cx->status;
+}
+
+kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retrieval *out)
+{
+    KIN_TRY(check(cx, in->image_of, in->texts, in->images, in->E));
+    if (in->bootstrap < 0 || in->bootstrap > 1000000)
+        return kin_fail(cx, KIN_ARG, "retrieval: bootstrap is %lld, it must be 0 to 1000000",
+                        (long long)in->bootstrap);
+    if (in->per_image > 0) return first_captions(cx, in, out);
+    return rank_and_measure(cx, in, out);
 }
 
 /* object["<way>_retrieval_<name>"] = value, or with "@k" when k > 0. */
@@ -325,12 +378,38 @@ json_t *kin_retrieval_json(kin_ctx *cx, const kin_retrieval *r)
     bool ok = set_way(object, "image", &r->image, r->bootstrap > 0);
     ok &= set_way(object, "text", &r->text, r->bootstrap > 0);
     ok &= json_object_set_new(object, "mean_recall", json_real(r->mean_recall)) == 0;
+    ok &= json_object_set_new(object, "rsum", json_real(200.0 * KIN_RECALLS * r->mean_recall)) == 0;
     ok &= json_object_set_new(object, "images", json_integer(r->images)) == 0;
     ok &= json_object_set_new(object, "texts", json_integer(r->texts)) == 0;
+    ok &= json_object_set_new(object, "captions_per_image",
+                              json_pack("[I, I]", (json_int_t)r->fewest, (json_int_t)r->most)) == 0;
     if (ok) return object;
     json_decref(object);
     kin_fail(cx, KIN_NOMEM, "retrieval: out of memory for the results");
     return NULL;
+}
+
+static bool ties(const json_t *metrics)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)metrics, key, v) if (strstr(key, "_optimistic@")) return true;
+    return false;
+}
+
+char *kin_retrieval_protocol(kin_ctx *cx, const json_t *m)
+{
+    const json_t *each = json_object_get(m, "captions_per_image");
+    const long long fewest = json_integer_value(json_array_get(each, 0)),
+                    most = json_integer_value(json_array_get(each, 1));
+    char range[64];
+    snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", fewest, most);
+    return kin_sprintf(cx,
+                       "%lld images, %lld captions (%s an image); any of an image's captions is a hit; ties "
+                       "count as misses%s",
+                       (long long)json_integer_value(json_object_get(m, "images")),
+                       (long long)json_integer_value(json_object_get(m, "texts")), range,
+                       ties(m) ? " (they matter here: see optimistic)" : "");
 }
 
 kin_status kin_swap_accuracy(kin_ctx *cx, const float *image, int64_t images, const float *caption,

@@ -9,7 +9,10 @@
  * Ties are pessimistic: rank = the number of wrong answers that do not score below the best right one (0 is
  * first, a hit when rank < K); other right answers do not count. A query whose right answers all score NaN
  * is a miss, its rank is the size of the gallery; a NaN of a wrong answer counts as above. `optimistic`
- * counts only wrong answers that score strictly above. */
+ * counts only wrong answers that score strictly above. CLIP_benchmark takes torch.topk, whose order of equal
+ * scores is not specified: its value lies between the two.
+ * COCO's 5,000 test pictures have 25,010 captions: CLIP_benchmark ranks all of them, VSE++ the first five of
+ * each picture (25,000): per_image. */
 #ifndef KIN_EVAL_RETRIEVAL_H
 #define KIN_EVAL_RETRIEVAL_H
 #include "core/base.h"
@@ -30,6 +33,7 @@ typedef struct kin_retrieval_way {
 
 typedef struct kin_retrieval {
     int64_t images, texts, bootstrap;
+    int64_t fewest, most;          /* captions of an image that has any */
     kin_retrieval_way image, text; /* image retrieval (text -> image), text retrieval (image -> text) */
     double mean_recall;            /* of the six recalls */
 } kin_retrieval;
@@ -39,6 +43,8 @@ typedef struct kin_retrieval_in {
     const float *text;  /* [texts, E], normalised */
     const int64_t *image_of; /* [texts]: the image of each caption */
     int64_t images, texts, E;
+    int64_t per_image;               /* only the first so many captions of each image; 0: all */
+    int64_t *text_rank, *image_rank; /* NULL, or [texts], [images]: of each query, 0 is first; -1: left out */
     int64_t bootstrap; /* resamples of images with their captions for low and high; 0: none (1000 is usual) */
 } kin_retrieval_in;
 
@@ -47,8 +53,12 @@ kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retri
 
 /* {"image_retrieval_recall@1": .., "text_retrieval_recall@1": ..} (CLIP_benchmark's names, fractions) and
  * image_/text_retrieval_{optimistic@K (where ties matter), chance@K, recall@K_ci95, median_rank, mean_rank,
- * mrr, nan (where there are any)}, mean_recall, images, texts. NULL on failure; the caller owns it. */
+ * mrr, nan (where there are any)}, mean_recall, rsum (of the six, in per cent: VSE++'s), images, texts,
+ * captions_per_image [fewest, most]. NULL on failure; the caller owns it. */
 json_t *kin_retrieval_json(kin_ctx *cx, const kin_retrieval *r);
+
+/* What was measured and how, in a sentence, from kin_retrieval_json's object; the caller frees it. */
+char *kin_retrieval_protocol(kin_ctx *cx, const json_t *metrics);
 
 /* Fraction of n pairs where image image_of[i] scores caption[i] above swapped[i]; equal scores count 1/2, a
  * NaN 0. caption, swapped [n, E], image [images, E]. */

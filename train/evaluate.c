@@ -66,27 +66,36 @@ static kin_status swap_accuracy(kin_ctx *cx, kin_embedder *e, const kin_dataset 
     return cx->status;
 }
 
-json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t bootstrap)
+json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const float *image,
+                          const float *text, const kin_eval_opts *opts)
 {
-    float *image, *text;
+    const kin_eval_opts none = {0}, *o = opts ? opts : &none;
     kin_retrieval r;
-    if (kin_embed_dataset(cx, e, d, &image, &text) != KIN_OK) return NULL;
     const kin_retrieval_in in = {.image = image,
                                  .text = text,
                                  .image_of = d->item_of,
                                  .images = d->items,
                                  .texts = d->captions,
                                  .E = e->model->cfg.embed_dim,
-                                 .bootstrap = bootstrap};
+                                 .per_image = o->per_image,
+                                 .bootstrap = o->bootstrap};
     json_t *out = kin_eval_retrieval(cx, &in, &r) == KIN_OK ? kin_retrieval_json(cx, &r) : NULL;
     for (int64_t k = 0; out && k < d->swaps && cx->status == KIN_OK; k++) {
         char key[96];
         snprintf(key, sizeof key, "swap_%.60s_accuracy", d->swap[k].kind);
         if (!json_object_get(out, key)) swap_accuracy(cx, e, d, image, d->swap[k].kind, out);
     }
-    free(image);
-    free(text);
     if (cx->status == KIN_OK) return out;
     json_decref(out);
     return NULL;
+}
+
+json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const kin_eval_opts *opts)
+{
+    float *image, *text;
+    if (kin_embed_dataset(cx, e, d, &image, &text) != KIN_OK) return NULL;
+    json_t *out = kin_evaluate_rows(cx, e, d, image, text, opts);
+    free(image);
+    free(text);
+    return out;
 }

@@ -5,10 +5,18 @@
 #include "train/embed.h"
 #include "train/eval_retrieval.h"
 
+/* All zero, or NULL instead: every caption, no intervals. */
+typedef struct kin_eval_opts {
+    int64_t bootstrap; /* resamples for intervals */
+    int64_t per_image; /* only the first so many captions of each image */
+} kin_eval_opts;
+
 /* All of it as one flat object (kin_retrieval_json's keys, and swap_KIND_accuracy, swap_KIND_count, swaps of
- * a kind are counted each); the caller owns it. bootstrap: resamples for intervals, 0: none. NULL on failure.
- */
-json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t bootstrap);
+ * a kind are counted each); the caller owns it. NULL on failure. */
+json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const kin_eval_opts *opts);
+/* The same of embeddings that are there already. */
+json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const float *image,
+                          const float *text, const kin_eval_opts *opts);
 
 /* The embeddings it is made of: image [items, E], text [captions, E]; the caller frees both. */
 kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, float **image, float **text);

@@ -5,13 +5,16 @@
 #include "core/rng.h"
 #include "train/evaluate.h"
 #include "train/metrics.h"
-#include "train/trainer.h"
+#include "train/tfevents.h"
+#include "train/watch.h"
 
 /* What one run of the loop carries along. */
 typedef struct loop {
     kin_trainer *t;
     const kin_observer *o;
     kin_metrics *metrics;
+    kin_tfevents *events;
+    kin_watch watch;
     double since, waited; /* time and loader's waiting at the last progress */
     int64_t pairs;        /* since then */
     double started;
@@ -38,15 +41,24 @@ static double logit_scale(kin_ctx *cx, const kin_trainer *t)
     return exp((double)v);
 }
 
+/* One line of metrics.jsonl, and the same numbers for TensorBoard. Takes over the object. */
+static kin_status record(kin_ctx *cx, loop *l, json_t *line)
+{
+    const int64_t step = l->t->state.step;
+    const json_t *eval = json_object_get(line, "eval");
+    if (line) kin_tfevents_write(cx, l->events, eval ? "val" : "train", step, eval ? eval : line);
+    return kin_metrics_write(cx, l->metrics, line);
+}
+
 static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin_batch *batch, double loss,
                          double lr, double norm)
 {
     kin_trainer *t = l->t;
     const double now = kin_now(), passed = now - l->since, waited = kin_loader_waited(t->loader);
-    const int64_t done = t->state.step;
+    const int64_t done = t->state.step, side = t->model->cfg.vision.image_size;
     const kin_loss_cfg *c = &t->programs.loss_cfg;
     const double each = (now - l->started) / (double)(done - l->first);
-    const kin_progress p = {
+    kin_progress p = {
         .step = done,
         .steps = t->lr.steps,
         .epochs = batch->epochs,
@@ -62,16 +74,21 @@ static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin
         .pairs = pairs->n,
         .tokens = pairs->off[pairs->texts],
     };
+    KIN_TRY(kin_stepper_spread(cx, &t->stepper, pairs, &p.spread));
+    KIN_TRY(kin_count_duplicates(cx, pairs, side * side * 3, &p.same_captions, &p.same_pictures));
     l->since = now;
     l->waited = waited;
     l->pairs = 0;
     if (l->o && l->o->progress) l->o->progress(l->o->user, &p);
-    return kin_metrics_write(cx, l->metrics,
-                             json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "step",
-                                       (json_int_t)p.step, "epoch", p.epochs, "loss", p.loss, "chance",
-                                       p.chance, "lr", p.lr, "grad_norm", p.norm, "logit_scale", p.scale,
-                                       "pairs_per_s", p.pairs_per_s, "data_share", p.data_share, "flops",
-                                       p.flops, "tokens", (json_int_t)p.tokens));
+    kin_watch_progress(cx, &l->watch, t, &p, passed);
+    return record(
+        cx, l,
+        json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "step",
+                  (json_int_t)p.step, "epoch", p.epochs, "loss", p.loss, "chance", p.chance, "lr", p.lr,
+                  "grad_norm", p.norm, "logit_scale", p.scale, "pairs_per_s", p.pairs_per_s, "data_share",
+                  p.data_share, "flops", p.flops, "image_cosine", p.spread.image, "text_cosine",
+                  p.spread.text, "pair_cosine", p.spread.pair, "same_captions", (json_int_t)p.same_captions,
+                  "same_pictures", (json_int_t)p.same_pictures, "tokens", (json_int_t)p.tokens));
 }
 
 /* The number that decides what is best; KIN_ARG names those there are. */
@@ -98,7 +115,7 @@ static kin_status evaluate(kin_ctx *cx, loop *l)
     kin_trainer *t = l->t;
     const double began = kin_now();
     kin_params_swap_ema(t->model->params);
-    json_t *metrics = kin_evaluate(cx, &t->embedder, t->val, 0);
+    json_t *metrics = kin_evaluate(cx, &t->embedder, t->val, NULL);
     kin_params_swap_ema(t->model->params);
     if (!metrics) return kin_within(cx, "evaluation after step %lld", (long long)t->state.step);
     double value = 0.0;
@@ -110,8 +127,8 @@ static kin_status evaluate(kin_ctx *cx, loop *l)
         kin_checkpoint_save(cx, t->out, "best", t->model, &t->optim, NULL);
     }
     if (cx->status == KIN_OK)
-        kin_metrics_write(cx, l->metrics,
-                          json_pack("{s:I, s:O}", "step", (json_int_t)t->state.step, "eval", metrics));
+        record(cx, l, json_pack("{s:I, s:O}", "step", (json_int_t)t->state.step, "eval", metrics));
+    kin_watch_evaluated(&l->watch, value);
     if (cx->status == KIN_OK && l->o && l->o->evaluated)
         l->o->evaluated(l->o->user, t->state.step, metrics, best);
     json_decref(metrics);
@@ -134,6 +151,34 @@ static bool stops(const loop *l)
            (t->cfg->stop_at > 0 && t->state.step >= t->cfg->stop_at);
 }
 
+/* Takes the step once more, looking at everything that it writes; the weights are still those before it. */
+static kin_status find_nan(kin_ctx *cx, loop *l, const kin_pairs *pairs, uint64_t key, double lr)
+{
+    kin_trainer *t = l->t;
+    kin_ctx found = {0};
+    double loss;
+    const long long step = (long long)t->state.step + 1;
+    char saved[300];
+    kin_clear(cx);
+    t->stepper.check = true;
+    kin_stepper_run(&found, &t->stepper, pairs, key, &loss);
+    t->stepper.check = false;
+    if (l->saved > 0)
+        snprintf(saved, sizeof saved,
+                 "last good checkpoint step %lld: --resume %.120s --lr %g goes on from it",
+                 (long long)l->saved, t->out, lr / 3.0);
+    else
+        snprintf(saved, sizeof saved,
+                 "no checkpoint yet: a lower --lr (%g was used), a longer --warmup or --clip 1", lr);
+    if (found.status == KIN_OK)
+        return kin_fail(
+            cx, KIN_NUMERIC,
+            "the loss or the gradient of step %lld is no number, but the same step taken once more has "
+            "none in it: memory or processor may be faulty; %s",
+            step, saved);
+    return kin_fail(cx, found.status, "%s at step %lld; %s", found.message, step, saved);
+}
+
 static kin_status one_step(kin_ctx *cx, loop *l)
 {
     kin_trainer *t = l->t;
@@ -144,8 +189,10 @@ static kin_status one_step(kin_ctx *cx, loop *l)
     const uint64_t key = kin_key((uint64_t)t->cfg->seed, 0x73746570, (uint64_t)t->state.step);
     double loss, norm;
     KIN_TRY(kin_stepper_run(cx, &t->stepper, &pairs, key, &loss));
-    if (!isfinite(loss)) return kin_fail(cx, KIN_NUMERIC, "the loss is %g", loss);
-    KIN_TRY(kin_optim_update(cx, &t->optim, lr, &norm));
+    if (!isfinite(loss)) return find_nan(cx, l, &pairs, key, lr);
+    const kin_status updated = kin_optim_update(cx, &t->optim, lr, &norm);
+    if (updated == KIN_NUMERIC) return find_nan(cx, l, &pairs, key, lr);
+    KIN_TRY(updated);
     t->state.step++;
     l->pairs += batch.n;
     if (due(t->state.step, t->cfg->log_every) || t->state.step == l->first + 1 || stops(l))
@@ -157,7 +204,9 @@ static kin_status run(kin_ctx *cx, loop *l)
 {
     kin_trainer *t = l->t;
     while (!stops(l)) {
-        if (one_step(cx, l) != KIN_OK)
+        const kin_status rc = one_step(cx, l);
+        if (rc == KIN_NUMERIC) return rc;
+        if (rc != KIN_OK)
             return kin_within(cx, "step %lld (the last checkpoint is of step %lld)",
                               (long long)t->state.step + 1, (long long)(l->saved < 0 ? 0 : l->saved));
         const bool over = t->state.step >= t->lr.steps;
@@ -179,6 +228,8 @@ static kin_status start(kin_ctx *cx, loop *l)
          *lines = kin_sprintf(cx, "%s/metrics.jsonl", t->out);
     if (config && lines && kin_config_save(cx, t->cfg, config) == KIN_OK)
         l->metrics = kin_metrics_open(cx, lines, t->state.step);
+    if (l->metrics) l->events = kin_tfevents_open(cx, t->out, t->state.step);
+    if (l->events && t->state.step == 0) kin_watch_captions(cx, t);
     free(config);
     free(lines);
     return cx->status;
@@ -192,9 +243,12 @@ kin_status kin_trainer_run(kin_ctx *cx, kin_trainer *t, const kin_observer *o)
               .since = now,
               .started = now,
               .first = t->state.step,
-              .saved = *t->cfg->resume ? t->state.step : -1};
+              .saved = *t->cfg->resume ? t->state.step : -1,
+              .watch = {.last_kept = -1.0}};
     kin_status rc = start(cx, &l);
     if (rc == KIN_OK) rc = run(cx, &l);
+    if (rc == KIN_OK) kin_watch_end(cx, &l.watch, t);
+    kin_tfevents_close(l.events);
     kin_metrics_close(l.metrics);
     return rc;
 }

@@ -44,6 +44,8 @@ static kin_program_spec build(const kin_programs *s, kin_graph *g, const kin_com
     case KIN_TASK_STEP:
         d = kin_dual_encoder(g, &m, s->loss, &s->loss_cfg, c->images, c->texts, c->tokens);
         spec.output[0] = spec.seed[0] = (kin_slot_spec){d.loss, "loss"};
+        spec.output[1] = (kin_slot_spec){d.images, "image embedding"};
+        spec.output[2] = (kin_slot_spec){d.texts, "text embedding"};
         break;
     case KIN_TASK_LOSS:
         d = kin_dual_loss(g, &m, s->loss, &s->loss_cfg, c->images, c->texts);

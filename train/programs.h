@@ -7,7 +7,8 @@
 #include "nn/dual_encoder.h"
 
 typedef enum kin_task {
-    KIN_TASK_STEP,   /* both towers, loss, backward: inputs images, ids, off; output loss; seed "d loss" */
+    KIN_TASK_STEP,   /* both towers, loss, backward: inputs images, ids, off; outputs loss, image embedding,
+                        text embedding; seed "d loss" */
     KIN_TASK_IMAGES, /* forward of the image tower: output embedding */
     KIN_TASK_IMAGES_GRAD, /* its forward and backward from "d embedding" */
     KIN_TASK_TEXTS,       /* the same two of the text tower */

@@ -73,6 +73,8 @@ static kin_program *bound_step(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, 
     kin_program_bind(cx, prog, "ids", readable(p->ids));
     kin_program_bind(cx, prog, "off", readable(p->off));
     kin_program_bind(cx, prog, "loss", s->loss);
+    kin_program_bind(cx, prog, "image embedding", s->image_embedding);
+    kin_program_bind(cx, prog, "text embedding", s->text_embedding);
     kin_program_bind(cx, prog, "d loss", s->one);
     kin_run_rows(prog, run, "images", p->n);
     kin_run_rows(prog, run, "texts", p->texts);
@@ -156,7 +158,7 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
         return kin_fail(cx, KIN_SHAPE,
                         "a batch of %lld pairs and %lld captions; the step was made for %lld and %lld",
                         (long long)p->n, (long long)p->texts, (long long)s->batch, (long long)s->texts);
-    kin_run run = {.key = key};
+    kin_run run = {.key = key, .check = s->check};
     kin_params_begin(s->programs->params);
     if (s->chunk >= s->batch) {
         kin_program *prog = bound_step(cx, s, p, &run);
@@ -180,4 +182,45 @@ double kin_stepper_flops(kin_ctx *cx, kin_stepper *s, const kin_pairs *p)
     kin_run run = {0};
     kin_program *prog = bound_step(cx, s, p, &run);
     return prog ? kin_program_cost(prog, -1).flops : 0.0;
+}
+
+/* The mean over i != j of x_i . x_j is (|sum x|^2 - n) / (n (n - 1)) for vectors of length 1. */
+static double mean_cosine(const double *sum, int64_t width, int64_t n)
+{
+    double square = 0.0;
+    for (int64_t e = 0; e < width; e++) square += sum[e] * sum[e];
+    return n > 1 ? (square - (double)n) / ((double)n * (double)(n - 1)) : 0.0;
+}
+
+static double element(const kin_stepper *s, const void *rows, int64_t i)
+{
+    if (s->programs->backend->real == KIN_F64) return ((const double *)rows)[i];
+    return (double)((const float *)rows)[i];
+}
+
+kin_status kin_stepper_spread(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_spread *out)
+{
+    kin_backend *b = s->programs->backend;
+    const int64_t width = s->programs->cfg.embed_dim, real = (int64_t)real_size(s),
+                  bytes = p->n * width * real;
+    void *image = kin_alloc(cx, bytes, 1), *text = kin_alloc(cx, bytes, 1);
+    double *sum = kin_alloc0(cx, 2 * width, sizeof *sum), pair = 0.0;
+    if (image && text && sum) {
+        b->download(b, image, s->image_embedding, bytes);
+        b->download(b, text, s->text_embedding, bytes);
+        for (int64_t i = 0; i < p->n; i++) {
+            for (int64_t e = 0; e < width; e++) {
+                const double x = element(s, image, i * width + e), y = element(s, text, i * width + e);
+                sum[e] += x;
+                sum[width + e] += y;
+                pair += x * y;
+            }
+        }
+        *out = (kin_spread){mean_cosine(sum, width, p->n), mean_cosine(sum + width, width, p->n),
+                            pair / (double)kin_max64(1, p->n)};
+    }
+    free(image);
+    free(text);
+    free(sum);
+    return cx->status;
 }

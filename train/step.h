@@ -22,6 +22,7 @@ typedef struct kin_stepper {
     int64_t io_bytes;
     void *image_embedding, *text_embedding, *image_grad, *text_grad, *loss, *one;
     int32_t *off; /* [chunk + 1] offsets of a chunk, from 0 */
+    bool check;   /* of kin_run: name the first step that writes a NaN or Inf */
 } kin_stepper;
 
 /* chunk 0: the whole batch at once. texts: most captions of a batch. */
@@ -32,6 +33,13 @@ void kin_stepper_close(kin_stepper *s);
 /* Fills the gradients in params; *loss is the batch's. key: of (seed, step). After the first call of each
  * token bucket it allocates nothing. */
 kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs, uint64_t key, double *loss);
+
+/* How the embeddings of the last batch lie: mean cosines (they are normalised). */
+typedef struct kin_spread {
+    double image, text; /* of two different pictures, of two different captions; 1: collapsed */
+    double pair;        /* of a picture and its caption */
+} kin_spread;
+kin_status kin_stepper_spread(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs, kin_spread *out);
 
 /* Floating-point operations of the last run, exact for its live sizes. */
 double kin_stepper_flops(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs);

@@ -103,10 +103,19 @@ static kin_status open_schedule(kin_ctx *cx, kin_trainer *t)
     t->lr = (kin_lr){.base = c->lr, .min = c->min_lr, .warmup = c->warmup, .steps = total_steps(t)};
     if (t->lr.steps < 1)
         return kin_fail(cx, KIN_ARG, "neither steps nor epochs is set: how long is the run?");
-    if (c->warmup >= 1.0 / 3.0)
+    const double steps = (double)t->lr.steps;
+    if (c->warmup > 1.0) t->lr.warmup = c->warmup / steps;
+    if (t->lr.warmup >= 1.0) {
+        const double asked = t->lr.warmup * steps;
+        t->lr.warmup = 0.1;
+        kin_log(
+            cx, KIN_WARN,
+            "warm-up %.0f ≥ total %.0f steps: learning rate would never exceed %.3g %% of %g. Using %.0f.",
+            asked, steps, 100.0 * fmin(1.0, steps / asked), c->lr, round(0.1 * steps));
+    } else if (t->lr.warmup >= 1.0 / 3.0)
         kin_log(cx, KIN_WARN,
                 "warm-up is %.0f %% of the run: the learning rate is at its peak only after that",
-                c->warmup * 100.0);
+                t->lr.warmup * 100.0);
     return kin_lr_kind_of(cx, c->schedule, &t->lr.kind);
 }
 

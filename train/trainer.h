@@ -20,6 +20,8 @@ typedef struct kin_progress {
     double pairs_per_s, data_share, seconds_left;
     double flops;          /* of the last step, exact for its live sizes */
     int64_t pairs, tokens; /* of the last batch */
+    kin_spread spread;     /* how its embeddings lie */
+    int64_t same_captions, same_pictures; /* in it: kin_count_duplicates */
 } kin_progress;
 
 typedef struct kin_observer {
@@ -50,9 +52,11 @@ typedef struct kin_trainer {
 kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg);
 void kin_trainer_close(kin_trainer *t);
 
-/* Writes OUT/config.cfg, metrics.jsonl, last/ and best/ (train/checkpoint.h). Returns after the last step,
- * after step stop_at, or when the observer asks; the checkpoint is written in each case. A loss that is no
- * number ends the run with KIN_NUMERIC and leaves the last checkpoint as it is. */
+/* Writes OUT/config.cfg, metrics.jsonl, events.out.tfevents.* (train/tfevents.h), last/ and best/
+ * (train/checkpoint.h). Returns after the last step, after step stop_at, or when the observer asks; the
+ * checkpoint is written in each case. A loss that is no number ends the run with KIN_NUMERIC, names the place
+ * where the first NaN appeared and leaves the last checkpoint as it is. Notices about the run go to the log
+ * (train/watch.h). */
 kin_status kin_trainer_run(kin_ctx *cx, kin_trainer *t, const kin_observer *o);
 
 #endif
