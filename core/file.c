@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct kin_file {
@@ -90,4 +92,34 @@ kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64
     if (!f) return cx->status;
     kin_file_write(cx, f, data, size);
     return kin_file_finish(cx, f);
+}
+
+kin_status kin_map_open(kin_ctx *cx, const char *path, kin_map *map)
+{
+    *map = (kin_map){0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        kin_fail(cx, KIN_IO, "%s: %s", path, strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        kin_fail(cx, KIN_IO, "%s: not a file", path);
+    } else if (st.st_size > 0) {
+        void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (bytes == MAP_FAILED)
+            kin_fail(cx, KIN_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+        else
+            *map = (kin_map){bytes, st.st_size};
+    }
+    if (fd >= 0) close(fd);
+    return cx->status;
+}
+
+void kin_map_close(kin_map *map)
+{
+    union {
+        const uint8_t *in;
+        void *out;
+    } u = {.in = map->bytes};
+    if (u.in) munmap(u.out, (size_t)map->size);
+    *map = (kin_map){0};
 }

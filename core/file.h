@@ -13,4 +13,12 @@ kin_status kin_file_finish(kin_ctx *cx, kin_file *f);
 kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64_t size);
 void kin_file_abandon(kin_file *f); /* frees, removes PATH.tmp; NULL is allowed */
 
+/* A whole file mapped to be read; bytes is NULL when it is empty. */
+typedef struct kin_map {
+    const uint8_t *bytes;
+    int64_t size;
+} kin_map;
+kin_status kin_map_open(kin_ctx *cx, const char *path, kin_map *map);
+void kin_map_close(kin_map *map); /* of {0} too */
+
 #endif

@@ -24,6 +24,142 @@ json_t *kin_json_load(kin_ctx *cx, const char *path, int64_t limit)
     return v;
 }
 
+typedef struct walk {
+    const char *what, *text;
+    int64_t size, at;
+    kin_json_visit visit;
+    void *user;
+    bool stopped;
+} walk;
+
+static int64_t line_of(const walk *w, int64_t at)
+{
+    int64_t n = 1;
+    for (int64_t i = 0; i < at; i++) n += w->text[i] == '\n';
+    return n;
+}
+
+/* The next byte that is not white space, or 0 at the end. */
+static char peek(walk *w)
+{
+    while (w->at < w->size && strchr(" \t\r\n", w->text[w->at]) && w->text[w->at]) w->at++;
+    return w->at < w->size ? w->text[w->at] : '\0';
+}
+
+static kin_status expected(kin_ctx *cx, const walk *w, const char *what)
+{
+    return kin_fail(cx, KIN_FORMAT, "%s: line %lld: %s expected%s", w->what, (long long)line_of(w, w->at),
+                    what, w->at >= w->size ? " where the file ends" : "");
+}
+
+/* One value from here on, of any kind; the walk stands behind it. */
+static json_t *take(kin_ctx *cx, walk *w)
+{
+    json_error_t e;
+    peek(w);
+    json_t *v = json_loadb(w->text + w->at, (size_t)(w->size - w->at),
+                           JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &e);
+    if (v)
+        w->at += e.position;
+    else
+        kin_fail(cx, KIN_FORMAT, "%s: line %lld: %s", w->what, (long long)(line_of(w, w->at) + e.line - 1),
+                 e.text);
+    return v;
+}
+
+static bool show(kin_ctx *cx, walk *w, const char *list, int64_t index)
+{
+    json_t *v = take(cx, w);
+    if (!v) return false;
+    w->stopped = !w->visit(cx, w->user, list, index, v);
+    json_decref(v);
+    return !w->stopped && cx->status == KIN_OK;
+}
+
+static void walk_list(kin_ctx *cx, walk *w, const char *name)
+{
+    w->at++;
+    if (peek(w) == ']') {
+        w->at++;
+        return;
+    }
+    for (int64_t i = 0; show(cx, w, name, i); i++) {
+        const char c = peek(w);
+        if (c != ',' && c != ']') {
+            expected(cx, w, "',' or ']'");
+            return;
+        }
+        w->at++;
+        if (c == ']') return;
+    }
+}
+
+static void walk_object(kin_ctx *cx, walk *w)
+{
+    w->at++;
+    if (peek(w) == '}') {
+        w->at++;
+        return;
+    }
+    while (cx->status == KIN_OK && !w->stopped) {
+        json_t *key = peek(w) == '"' ? take(cx, w) : NULL;
+        if (!key || peek(w) != ':') {
+            expected(cx, w, key ? "':'" : "a name in quotes");
+            json_decref(key);
+            return;
+        }
+        w->at++;
+        if (peek(w) == '[') {
+            walk_list(cx, w, json_string_value(key));
+        } else {
+            json_decref(take(cx, w));
+        }
+        json_decref(key);
+        if (cx->status != KIN_OK || w->stopped) return;
+        const char c = peek(w);
+        if (c != ',' && c != '}') {
+            expected(cx, w, "',' or '}'");
+            return;
+        }
+        w->at++;
+        if (c == '}') return;
+    }
+}
+
+/* Is the first value an object behind which another one follows on a line of its own? */
+static bool is_lines(kin_ctx *cx, const walk *w)
+{
+    walk probe = *w;
+    const char *end = memchr(w->text + w->at, '\n', (size_t)(w->size - w->at));
+    if (!end) return false;
+    probe.size = end - w->text;
+    json_t *first = take(cx, &probe);
+    kin_clear(cx);
+    json_decref(first);
+    if (!first || peek(&probe)) return false;
+    probe.size = w->size;
+    return peek(&probe) == '{';
+}
+
+kin_status kin_json_walk(kin_ctx *cx, const char *what, const void *data, int64_t size, kin_json_visit visit,
+                         void *user)
+{
+    walk w = {.what = what, .text = data, .size = size, .visit = visit, .user = user};
+    if (size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) w.at = 3; /* a byte order mark */
+    const char c = peek(&w);
+    if (c == '[') {
+        walk_list(cx, &w, "");
+    } else if (c == '{' && is_lines(cx, &w)) {
+        for (int64_t i = 0; peek(&w) && show(cx, &w, "", i);) i++;
+    } else if (c == '{') {
+        walk_object(cx, &w);
+    } else {
+        return expected(cx, &w, "'{' or '['");
+    }
+    if (cx->status == KIN_OK && !w.stopped && peek(&w)) expected(cx, &w, "the end of the file");
+    return cx->status;
+}
+
 /* json_dumps takes no notice when memory runs out within a key (jansson#655); a stream's error sticks. */
 char *kin_json_text(const json_t *value, size_t flags)
 {

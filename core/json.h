@@ -14,6 +14,14 @@ char *kin_json_text(const json_t *value, size_t flags);
 /* Indented by 2, keys in insertion order, written atomically. */
 kin_status kin_json_save(kin_ctx *cx, const char *path, const json_t *value);
 
+/* Walks a document too large to be held as values: one element at a time of the lists that are members of the
+ * top object (`list`: the member's name), or of the top list (""), or of a sequence of objects as in JSON
+ * Lines (""). Other members are passed over. The walk ends early when `visit` returns false or leaves an
+ * error in cx. A syntax error names its line. */
+typedef bool (*kin_json_visit)(kin_ctx *cx, void *user, const char *list, int64_t index, const json_t *value);
+kin_status kin_json_walk(kin_ctx *cx, const char *what, const void *data, int64_t size, kin_json_visit visit,
+                         void *user);
+
 /* Members of an object with a default when absent (or null); a wrong type is KIN_FORMAT and gives the
  * default. Numbers: kin_json_int wants an integer in [min, max]. */
 int64_t kin_json_int(kin_ctx *cx, const json_t *object, const char *key, int64_t absent, int64_t min,

@@ -1,11 +1,10 @@
 #include "data/dataset.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,7 +58,7 @@ kin_status kin_dataset_item(kin_ctx *cx, kin_dataset *d, const char *name, int32
     return KIN_OK;
 }
 
-kin_status kin_dataset_caption(kin_ctx *cx, kin_dataset *d, const char *text, int64_t size)
+kin_status kin_dataset_caption_of(kin_ctx *cx, kin_dataset *d, int64_t item, const char *text, int64_t size)
 {
     while (size > 0 && strchr(" \t\r\n", text[size - 1])) size--;
     while (size > 0 && strchr(" \t\r\n", *text)) {
@@ -75,10 +74,49 @@ kin_status kin_dataset_caption(kin_ctx *cx, kin_dataset *d, const char *text, in
     d->item_of = of;
     const char *copy = kin_dataset_text(cx, d, text, size);
     if (!copy) return cx->status;
-    d->item_of[d->captions] = d->items - 1;
+    d->item_of[d->captions] = item;
     d->caption[d->captions++] = copy;
-    d->item[d->items - 1].captions++;
+    d->item[item].captions++;
+    d->ungrouped |= item != d->items - 1;
     return KIN_OK;
+}
+
+kin_status kin_dataset_caption(kin_ctx *cx, kin_dataset *d, const char *text, int64_t size)
+{
+    return kin_dataset_caption_of(cx, d, d->items - 1, text, size);
+}
+
+/* Items that have captions, or all of them, close ranks; their captions by counting. */
+kin_status kin_dataset_group(kin_ctx *cx, kin_dataset *d)
+{
+    const char **caption = kin_alloc(cx, kin_max64(1, d->captions), sizeof *caption);
+    int64_t *moved = kin_alloc(cx, kin_max64(1, d->items), sizeof *moved);
+    int64_t kept = 0, at = 0;
+    for (int64_t i = 0; caption && moved && i < d->items; i++) {
+        if (d->item[i].captions == 0 && !d->bare) {
+            if (kin_dataset_skip(cx, d, d->item[i].name, KIN_LACK_CAPTION) != KIN_OK) break;
+            continue;
+        }
+        moved[i] = kept;
+        d->item[kept] = d->item[i];
+        d->item[kept].caption = at;
+        at += d->item[kept].captions;
+        d->item[kept++].captions = 0; /* counted again below */
+    }
+    if (cx->status == KIN_OK) {
+        for (int64_t c = 0; c < d->captions; c++) {
+            kin_item *it = &d->item[moved[d->item_of[c]]];
+            caption[it->caption + it->captions++] = d->caption[c];
+        }
+        for (int64_t i = 0; i < kept; i++)
+            for (int64_t c = 0; c < d->item[i].captions; c++) d->item_of[d->item[i].caption + c] = i;
+        if (d->captions) memcpy(d->caption, caption, (size_t)d->captions * sizeof *caption);
+        d->items = kept;
+        d->ungrouped = false;
+    }
+    free(caption);
+    free(moved);
+    return cx->status;
 }
 
 kin_status kin_dataset_swap(kin_ctx *cx, kin_dataset *d, const char *kind, const char *caption,
@@ -96,103 +134,268 @@ kin_status kin_dataset_swap(kin_ctx *cx, kin_dataset *d, const char *kind, const
     return KIN_OK;
 }
 
+kin_status kin_dataset_skip(kin_ctx *cx, kin_dataset *d, const char *name, kin_lack lack)
+{
+    d->lacking[lack]++;
+    if (d->skipped++ >= KIN_SKIPS_NAMED) return KIN_OK;
+    const char *copy = kin_dataset_text(cx, d, name, (int64_t)strlen(name));
+    if (copy) d->skip[d->skipped - 1] = (kin_skip){copy, lack};
+    return cx->status;
+}
+
+void kin_dataset_form(kin_ctx *cx, kin_dataset *d, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    d->form = kin_dataset_text(cx, d, text, (int64_t)strlen(text));
+}
+
 int32_t kin_dataset_source(kin_ctx *cx, kin_dataset *d, const char *path)
 {
     kin_source *grown = roomy(cx, d->source, d->sources, &d->source_room, sizeof *grown);
+    kin_map map;
     if (!grown) return -1;
     d->source = grown;
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st = {0};
-    if (file < 0 || fstat(file, &st) != 0 || !S_ISREG(st.st_mode)) {
-        kin_fail(cx, KIN_IO, "%s: %s", path, file < 0 ? strerror(errno) : "not a file");
-        if (file >= 0) close(file);
-        return -1;
-    }
-    void *bytes = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, file, 0) : NULL;
-    close(file);
-    if (bytes == MAP_FAILED) {
-        kin_fail(cx, KIN_IO, "%s: cannot be mapped: %s", path, strerror(errno));
-        return -1;
-    }
+    if (kin_map_open(cx, path, &map) != KIN_OK) return -1;
     char *copy = kin_strdup(cx, path);
     if (!copy) {
-        if (bytes) munmap(bytes, (size_t)st.st_size);
+        kin_map_close(&map);
         return -1;
     }
-    d->source[d->sources] = (kin_source){copy, bytes, st.st_size};
+    d->source[d->sources] = (kin_source){copy, map};
     return (int32_t)d->sources++;
+}
+
+static bool named(const char *name, const char *const *known)
+{
+    const char *dot = strrchr(name, '.');
+    for (; dot && *known; known++)
+        if (strcasecmp(dot, *known) == 0) return true;
+    return false;
 }
 
 bool kin_picture_name(const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    if (!dot) return false;
-    static const char *const known[] = {".jpg", ".jpeg", ".png", ".webp"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcasecmp(dot, known[i]) == 0) return true;
-    return false;
+    static const char *const known[] = {".jpg", ".jpeg", ".png", ".webp", NULL};
+    return named(name, known);
 }
 
-static bool ends(const char *s, const char *with)
+bool kin_foreign_picture_name(const char *name)
+{
+    static const char *const known[] = {".gif",  ".bmp", ".tif", ".tiff", ".heic", ".heif",
+                                        ".avif", ".jp2", ".jxl", ".dng",  ".cr2",  NULL};
+    return named(name, known);
+}
+
+bool kin_ends(const char *s, const char *with)
 {
     const size_t n = strlen(s), k = strlen(with);
     return n >= k && strcasecmp(s + n - k, with) == 0;
 }
 
-/* A folder with archives is shards, one with pictures is a folder. */
-static kin_status read_any(kin_ctx *cx, kin_dataset *d, const char *path, const char *split)
+char *kin_folder_of(kin_ctx *cx, const char *path)
 {
-    struct stat st;
-    if (ends(path, ".json")) return kin_karpathy_read(cx, d, path, split);
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        char *shards = kin_sprintf(cx, "%s/*.tar", path);
-        if (!shards) return cx->status;
-        kin_status rc = kin_webdataset_read(cx, d, shards);
-        free(shards);
-        if (rc == KIN_OK || d->sources) return rc;
-        kin_clear(cx);
-        return kin_folder_read(cx, d, path);
-    }
-    return kin_webdataset_read(cx, d, path);
+    const char *slash = strrchr(path, '/');
+    return slash ? kin_sprintf(cx, "%.*s", slash == path ? 1 : (int)(slash - path), path)
+                 : kin_strdup(cx, ".");
 }
 
-static kin_dataset *open_any(kin_ctx *cx, const char *path, const char *split, bool bare, bool twins)
+bool kin_split_wanted(const kin_dataset_cfg *cfg, const char *have)
+{
+    const char *want = cfg->split;
+    if (!have || !want || !*want || strcmp(want, "all") == 0) return true;
+    if (strcmp(have, want) == 0) return true;
+    return strcmp(want, "train") == 0 && strcmp(have, "restval") == 0 && !cfg->no_restval;
+}
+
+void kin_split_note(char *list, size_t room, const char *split)
+{
+    const size_t n = strlen(split);
+    if (n == 0) return;
+    for (const char *at = list; (at = strstr(at, split)); at += n)
+        if ((at == list || at[-1] == ' ') && (at[n] == ',' || !at[n])) return;
+    const size_t used = strlen(list);
+    snprintf(list + used, room - used, "%s%s", used ? ", " : "", split);
+}
+
+typedef kin_status (*text_reader)(kin_ctx *cx, kin_dataset *d, const char *path, const kin_map *text,
+                                  const kin_dataset_cfg *cfg);
+
+static kin_status read_benchmark(kin_ctx *cx, kin_dataset *d, const char *path, const kin_map *text,
+                                 const kin_dataset_cfg *cfg)
+{
+    (void)cfg;
+    return kin_benchmark_read(cx, d, path, text);
+}
+
+static text_reader reader_of(const char *path)
+{
+    static const struct {
+        const char *end;
+        text_reader read;
+    } known[] = {
+        {".json", kin_annotations_read},   {".jsonl", kin_annotations_read},
+        {".ndjson", kin_annotations_read}, {"_karpathy.txt", read_benchmark},
+        {".csv", kin_table_read},          {".tsv", kin_table_read},
+        {".txt", kin_table_read},          {".token", kin_table_read},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (kin_ends(path, known[i].end)) return known[i].read;
+    return NULL;
+}
+
+/* CLIP_benchmark's root: the shards of a split lie in its folder. NULL: not one. */
+static char *benchmark_shards(kin_ctx *cx, const char *path, const char *split)
+{
+    const char *const tries[] = {split && strcmp(split, "train") == 0 ? "train" : "test", "."};
+    for (size_t i = 0; i < 2; i++) {
+        char *count = kin_sprintf(cx, "%s/%s/nshards.txt", path, tries[i]);
+        const bool there = count && access(count, R_OK) == 0;
+        free(count);
+        if (there) return kin_sprintf(cx, "%s/%s/*.tar", path, tries[i]);
+    }
+    return NULL;
+}
+
+/* A folder with archives is shards, one with pictures is a folder. */
+static kin_status read_folder(kin_ctx *cx, kin_dataset *d, const char *path, const kin_dataset_cfg *cfg)
+{
+    char *shards = benchmark_shards(cx, path, cfg->split);
+    if (!shards && cx->status == KIN_OK) shards = kin_sprintf(cx, "%s/*.tar", path);
+    if (!shards) return cx->status;
+    const kin_status rc = kin_webdataset_read(cx, d, shards);
+    free(shards);
+    if (rc == KIN_OK || d->sources) return rc;
+    kin_clear(cx);
+    return kin_folder_read(cx, d, path);
+}
+
+static kin_status read_any(kin_ctx *cx, kin_dataset *d, const char *path, const kin_dataset_cfg *cfg)
+{
+    struct stat st;
+    const text_reader read = reader_of(path);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return read_folder(cx, d, path, cfg);
+    if (!read) return kin_webdataset_read(cx, d, path);
+    kin_map text;
+    KIN_TRY(kin_map_open(cx, path, &text));
+    if (text.size)
+        read(cx, d, path, &text, cfg);
+    else
+        kin_fail(cx, KIN_FORMAT, "%s: it is empty", path);
+    kin_map_close(&text);
+    return cx->status;
+}
+
+/* Says what was passed over, once, with the first name of each reason. */
+static void tell_skipped(kin_ctx *cx, const kin_dataset *d, const char *path)
+{
+    static const char *const why[KIN_LACKS] = {"not there", "without a caption",
+                                               "of a kind that kin does not read (JPEG, PNG, WebP)"};
+    for (int k = 0; k < KIN_LACKS; k++) {
+        for (int64_t i = 0; i < kin_min64(d->skipped, KIN_SKIPS_NAMED) && d->lacking[k]; i++) {
+            if ((int)d->skip[i].lack != k) continue;
+            kin_log(cx, KIN_WARN, "%s: %lld picture%s left out, %s (first %s)", path,
+                    (long long)d->lacking[k], d->lacking[k] == 1 ? "" : "s", why[k], d->skip[i].name);
+            break;
+        }
+    }
+}
+
+/* A table or a JSON file in a folder that has no captions of its own is probably what was meant. */
+static char *better(kin_ctx *cx, const char *folder)
+{
+    static const char *const patterns[] = {"dataset_*.json",
+                                           "annotations/captions_*.json",
+                                           "*.jsonl",
+                                           "*.csv",
+                                           "*.tsv",
+                                           "captions*.txt",
+                                           "../*.csv",
+                                           "../*.tsv",
+                                           "../dataset_*.json"};
+    char *hint = NULL;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns && !hint; i++) {
+        char *pattern = kin_sprintf(cx, "%s/%s", folder, patterns[i]);
+        glob_t found = {0};
+        if (pattern && glob(pattern, 0, NULL, &found) == 0)
+            hint = kin_sprintf(cx, "; did you mean %s?", found.gl_pathv[0]);
+        globfree(&found);
+        free(pattern);
+    }
+    return hint;
+}
+
+static kin_status no_items(kin_ctx *cx, const kin_dataset *d, const char *path)
+{
+    if (d->skipped == 0)
+        return kin_fail(cx, KIN_FORMAT, "%s: no picture%s in it", path, d->bare ? "" : " with a caption");
+    const kin_skip *first = &d->skip[0];
+    if (d->lacking[KIN_LACK_PICTURE] == d->skipped)
+        return kin_fail(cx, KIN_IO,
+                        "%s: not one of its %lld pictures is there; %s was looked for beside it and in the "
+                        "folders there",
+                        path, (long long)d->skipped, first->name);
+    if (d->lacking[KIN_LACK_FORMAT] == d->skipped)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "%s: %lld pictures, all of a kind that kin does not read; convert them to JPEG, PNG "
+                        "or WebP; the first is %s",
+                        path, (long long)d->skipped, first->name);
+    if (d->lacking[KIN_LACK_CAPTION] == d->skipped) {
+        char *hint = better(cx, path);
+        kin_fail(
+            cx, KIN_FORMAT,
+            "%s: %lld pictures, but not one has a caption; a photo.jpg wants a photo.txt beside it or a row "
+            "in a table%s",
+            path, (long long)d->skipped, hint ? hint : "");
+        free(hint);
+        return cx->status;
+    }
+    return kin_fail(cx, KIN_FORMAT, "%s: no picture%s in it (%lld samples were passed over, the first %s)",
+                    path, d->bare ? "" : " with a caption", (long long)d->skipped, first->name);
+}
+
+kin_dataset *kin_dataset_open_as(kin_ctx *cx, const char *path, const kin_dataset_cfg *cfg)
 {
     kin_dataset *d = kin_alloc0(cx, 1, sizeof *d);
     if (!d) return NULL;
-    d->bare = bare;
-    d->twins = twins;
-    if (bare && kin_picture_name(path))
+    d->bare = cfg->bare;
+    d->twins = cfg->twins;
+    if (d->bare && kin_picture_name(path)) {
+        kin_dataset_form(cx, d, "one picture");
         kin_dataset_item(cx, d, path, -1, 0, 0);
-    else
-        read_any(cx, d, path, split);
-    if (cx->status == KIN_OK && d->items == 0)
-        kin_fail(cx, KIN_FORMAT, "%s: no picture%s in it (%lld samples were passed over)", path,
-                 bare ? "" : " with a caption", (long long)d->skipped);
-    if (cx->status == KIN_OK) return d;
+    } else {
+        read_any(cx, d, path, cfg);
+    }
+    if (cx->status == KIN_OK && d->ungrouped) kin_dataset_group(cx, d);
+    if (cx->status == KIN_OK && d->items == 0) no_items(cx, d, path);
+    if (cx->status == KIN_OK) {
+        tell_skipped(cx, d, path);
+        return d;
+    }
     kin_dataset_close(d);
     return NULL;
 }
 
 kin_dataset *kin_dataset_open(kin_ctx *cx, const char *path, const char *split, bool twins)
 {
-    return open_any(cx, path, split ? split : "", false, twins);
+    const kin_dataset_cfg cfg = {.split = split, .twins = twins};
+    return kin_dataset_open_as(cx, path, &cfg);
 }
 
 kin_dataset *kin_pictures_open(kin_ctx *cx, const char *path)
 {
-    return open_any(cx, path, "", true, false);
+    const kin_dataset_cfg cfg = {.bare = true};
+    return kin_dataset_open_as(cx, path, &cfg);
 }
 
 void kin_dataset_close(kin_dataset *d)
 {
     if (!d) return;
     for (int64_t i = 0; i < d->sources; i++) {
-        union {
-            const uint8_t *in;
-            void *out;
-        } u = {.in = d->source[i].bytes};
-        if (u.in) munmap(u.out, (size_t)d->source[i].size);
+        kin_map_close(&d->source[i].map);
         free(d->source[i].path);
     }
     for (kin_text_block *b = d->text, *next; b; b = next) {
@@ -207,13 +410,38 @@ void kin_dataset_close(kin_dataset *d)
     free(d);
 }
 
+kin_status kin_dataset_drop(kin_ctx *cx, kin_dataset *d, const bool *drop)
+{
+    int64_t items = 0, captions = 0, swaps = 0;
+    for (int64_t i = 0; i < d->items; i++) {
+        kin_item it = d->item[i];
+        if (drop[i]) {
+            KIN_TRY(kin_dataset_skip(cx, d, it.name, KIN_LACK_PICTURE));
+            continue;
+        }
+        if (it.captions)
+            memmove(&d->caption[captions], &d->caption[it.caption], (size_t)it.captions * sizeof *d->caption);
+        for (int64_t c = 0; c < it.captions; c++) d->item_of[captions + c] = items;
+        if (it.swaps) memmove(&d->swap[swaps], &d->swap[it.swap], (size_t)it.swaps * sizeof *d->swap);
+        it.caption = captions;
+        it.swap = swaps;
+        captions += it.captions;
+        swaps += it.swaps;
+        d->item[items++] = it;
+    }
+    d->items = items;
+    d->captions = captions;
+    d->swaps = swaps;
+    return KIN_OK;
+}
+
 kin_status kin_dataset_bytes(kin_ctx *cx, const kin_dataset *d, int64_t item, const uint8_t **bytes,
                              int64_t *size, uint8_t **own)
 {
     const kin_item *it = &d->item[item];
     *own = NULL;
     if (it->source >= 0) {
-        *bytes = d->source[it->source].bytes + it->at;
+        *bytes = d->source[it->source].map.bytes + it->at;
         *size = it->size;
         return KIN_OK;
     }

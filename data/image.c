@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/file.h"
 #include "data/image_codec.h"
@@ -42,6 +43,31 @@ static const struct {
     {"an XML or SVG", "<", 0, 1, NULL},
 };
 
+const char *kin_image_kind(const uint8_t *bytes, int64_t size)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (!kinds[i].decode || (uint64_t)size < kinds[i].at + kinds[i].length) continue;
+        if (memcmp(bytes + kinds[i].at, kinds[i].magic, kinds[i].length) == 0) return kinds[i].name + 2;
+    }
+    return NULL;
+}
+
+const char *kin_image_misnamed(const char *name, const uint8_t *bytes, int64_t size)
+{
+    const char *dot = strrchr(name, '.'), *kind = kin_image_kind(bytes, size);
+    if (!dot || !kind) return NULL;
+    const char *said = strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 ? "JPEG"
+                       : strcasecmp(dot, ".png") == 0                                ? "PNG"
+                       : strcasecmp(dot, ".webp") == 0                               ? "WebP"
+                                                                                     : kind;
+    return strcmp(said, kind) == 0 ? NULL : kind;
+}
+
+void kin_image_tell_misnamed(kin_ctx *cx, const char *name, const char *kind)
+{
+    kin_log(cx, KIN_INFO, "%s is a %s file (content sniffed) - read as %s.", name, kind, kind);
+}
+
 static kin_status decode(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, kin_image *out)
 {
     if (size == 0) return kin_fail(cx, KIN_FORMAT, "it is empty");
@@ -69,6 +95,8 @@ kin_status kin_image_load(kin_ctx *cx, const char *path, kin_image *out)
     int64_t size;
     *out = (kin_image){0};
     KIN_TRY(kin_read_file(cx, path, FILE_LIMIT, &bytes, &size));
+    const char *kind = kin_image_misnamed(path, bytes, size);
+    if (kind) kin_image_tell_misnamed(cx, path, kind);
     const kin_status rc = kin_image_decode(cx, path, bytes, size, KIN_MAX_IMAGE_PIXELS, out);
     free(bytes);
     return rc;

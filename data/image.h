@@ -1,7 +1,8 @@
 /* image: decoding by content, never by extension. JPEG by libjpeg-turbo (ISLOW, fancy upsampling: bit-exact
  * with Pillow), PNG by libspng or, without it, stb_image (PNG only, capped), WebP by libwebp when built with
  * it. Output is always RGB as Pillow's convert("RGB") gives it: grey is repeated, alpha is dropped, CMYK
- * converted. EXIF orientation is not applied (as in open_clip). */
+ * converted. EXIF orientation is not applied (as in open_clip and Pillow's open): models were trained on
+ * pictures as they are stored. For photo search there is kin_image_upright. */
 #ifndef KIN_IMAGE_H
 #define KIN_IMAGE_H
 #include "core/base.h"
@@ -16,6 +17,18 @@ typedef struct kin_image {
 /* `what` names the image in messages. The header is checked against max_pixels before memory is taken. */
 kin_status kin_image_decode(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size,
                             int64_t max_pixels, kin_image *out);
+/* "JPEG", "PNG" or "WebP" by content, NULL for all else; and the same only when the name says another of
+ * them. */
+const char *kin_image_kind(const uint8_t *bytes, int64_t size);
+const char *kin_image_misnamed(const char *name, const uint8_t *bytes, int64_t size);
+/* Says so: "photo.jpg is a PNG file (content sniffed) - read as PNG." */
+void kin_image_tell_misnamed(kin_ctx *cx, const char *name, const char *kind);
+
+/* The orientation that a JPEG's EXIF data asks for: 1 (none) to 8; 1 when there is none to be read. */
+int kin_image_orientation(const uint8_t *bytes, int64_t size);
+/* Turns and mirrors as Pillow's ImageOps.exif_transpose. */
+kin_status kin_image_upright(kin_ctx *cx, kin_image *image, int orientation);
+
 kin_status kin_image_load(kin_ctx *cx, const char *path, kin_image *out); /* file, default limits */
 /* PNG bytes of an image (stb_image_write); *bytes is malloc'ed. */
 kin_status kin_image_encode_png(kin_ctx *cx, const kin_image *image, uint8_t **bytes, int64_t *size);

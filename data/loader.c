@@ -8,16 +8,22 @@
 #include "core/rng.h"
 #include "data/sampler.h"
 
+enum {
+    TRIES = 16, /* other pictures read in the place of one that cannot be */
+    WALK = 4096 /* pairs looked at for that */
+};
+
 /* One batch on its way. Row r is pair[r]; its texts are r and batch + r * negatives + j. */
 typedef struct slot {
     int64_t number;
     double epochs;
     uint32_t *pair;
-    uint8_t *images;     /* [batch, S, S, 3] */
-    int32_t *ids;        /* [batch * (1 + negatives), context] */
-    int32_t *lengths;    /* [batch * (1 + negatives)] 0: none */
-    bool *bad;           /* [batch] */
-    int64_t taken, done; /* rows */
+    uint8_t *images;            /* [batch, S, S, 3] */
+    int32_t *ids;               /* [batch * (1 + negatives), context] */
+    int32_t *lengths;           /* [batch * (1 + negatives)] 0: none */
+    bool *bad;                  /* [batch] */
+    int64_t taken, made, holes; /* rows; those that could not be read */
+    bool done;                  /* all made, holes filled as far as can be */
     /* The sampler's state behind this batch. */
     int64_t epoch, position, waits, room;
     uint32_t *waiting;
@@ -35,6 +41,8 @@ struct kin_loader {
     pthread_mutex_t lock;
     pthread_cond_t work, ready; /* for the threads; for the caller */
     bool stop;
+    const char *misnamed, *kind; /* a picture's name and what it is */
+    bool told_misnamed;
     kin_ctx trouble;     /* first error of a thread that is not a bad picture */
     kin_ctx first_bad;   /* the newest bad picture's message */
     int64_t skipped;     /* so far, by the threads */
@@ -71,7 +79,8 @@ static kin_status draw(kin_ctx *cx, kin_loader *l, slot *s)
     }
     s->waits = p->waits;
     if (p->waits) memcpy(s->waiting, p->waiting, (size_t)p->waits * sizeof *s->waiting);
-    s->taken = s->done = 0;
+    s->taken = s->made = s->holes = 0;
+    s->done = false;
     return KIN_OK;
 }
 
@@ -103,7 +112,18 @@ static kin_status encode_negatives(kin_ctx *cx, const kin_loader *l, slot *s, in
     return KIN_OK;
 }
 
-static kin_status make_picture(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
+/* The first picture whose name says another kind than its content, for the caller to be told. */
+static void note_misnamed(kin_loader *l, const char *name, const char *kind)
+{
+    pthread_mutex_lock(&l->lock);
+    if (!l->misnamed) {
+        l->misnamed = name;
+        l->kind = kind;
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row, uint64_t key)
 {
     const kin_dataset *d = l->cfg.data;
     const int64_t item = d->item_of[s->pair[row]];
@@ -112,6 +132,8 @@ static kin_status make_picture(kin_ctx *cx, const kin_loader *l, slot *s, int64_
     int64_t size;
     kin_image image = {0};
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
+    const char *kind = kin_image_misnamed(d->item[item].name, bytes, size);
+    if (kind) note_misnamed(l, d->item[item].name, kind);
     kin_status rc = kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &image);
     free(own);
     if (rc == KIN_OK)
@@ -134,6 +156,42 @@ static void make_row(kin_ctx *cx, kin_loader *l, slot *s, int64_t row)
 static bool data_error(kin_status s)
 {
     return s == KIN_FORMAT || s == KIN_UNSUPPORTED || s == KIN_IO;
+}
+
+/* Is this item in the batch, in any row and among those tried instead? */
+static bool in_batch(const kin_loader *l, const slot *s, int64_t item, const int64_t *tried, int64_t tries)
+{
+    for (int64_t r = 0; r < l->cfg.batch; r++)
+        if (l->cfg.data->item_of[s->pair[r]] == item) return true;
+    for (int64_t i = 0; i < tries; i++)
+        if (tried[i] == item) return true;
+    return false;
+}
+
+/* Puts other pairs in the place of those whose pictures cannot be read, so that the batch keeps its size:
+ * drawn by (seed, batch, row), walking on from there past pictures that the batch has. What finds nothing
+ * stays out (small data). Done by one thread when all rows are through: the same at any number of threads. */
+static void replace_bad(kin_ctx *cx, kin_loader *l, slot *s)
+{
+    const kin_dataset *d = l->cfg.data;
+    for (int64_t row = 0; row < l->cfg.batch; row++) {
+        int64_t tried[TRIES] = {0}, tries = 0;
+        if (!s->bad[row]) continue;
+        kin_rng r =
+            kin_rng_new(kin_key(kin_key(l->cfg.seed, 0x7370617265, (uint64_t)s->number), (uint64_t)row, 0));
+        const int64_t from = kin_rng_below(&r, (uint32_t)d->captions);
+        const uint32_t own = s->pair[row];
+        for (int64_t k = 0; k < kin_min64(d->captions, WALK) && tries < TRIES && s->bad[row]; k++) {
+            const int64_t pair = (from + k) % d->captions;
+            if (in_batch(l, s, d->item_of[pair], tried, tries)) continue;
+            tried[tries++] = d->item_of[pair];
+            s->pair[row] = (uint32_t)pair;
+            make_row(cx, l, s, row);
+            if (cx->status != KIN_OK && !data_error(cx->status)) return;
+            if (s->bad[row]) s->pair[row] = own;
+        }
+        kin_clear(cx);
+    }
 }
 
 /* The slot and row that a thread should make next; NULL when there is none. The lock is held. */
@@ -168,14 +226,22 @@ static void *work(void *arg)
             pthread_mutex_unlock(&l->lock);
             make_row(&cx, l, s, row);
             pthread_mutex_lock(&l->lock);
-            s->done++;
+            s->made++;
             if (s->bad[row]) {
                 l->skipped++;
+                s->holes++;
                 l->first_bad = cx;
             }
-            if (s->done == l->cfg.batch) pthread_cond_signal(&l->ready);
+            if (data_error(cx.status)) kin_clear(&cx);
+            if (s->made == l->cfg.batch && s->holes > 0) {
+                pthread_mutex_unlock(&l->lock);
+                replace_bad(&cx, l, s);
+                pthread_mutex_lock(&l->lock);
+            }
+            s->done = s->made == l->cfg.batch;
+            if (s->done) pthread_cond_signal(&l->ready);
         }
-        if (cx.status != KIN_OK && !(s && s->bad[row] && data_error(cx.status))) {
+        if (cx.status != KIN_OK) {
             if (l->trouble.status == KIN_OK) l->trouble = cx;
             l->stop = true;
             pthread_cond_signal(&l->ready);
@@ -308,16 +374,19 @@ kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out)
     slot *s = &l->slots[l->given % l->ring];
     l->given++; /* frees the slot of the batch before */
     pthread_cond_broadcast(&l->work);
-    while (!l->stop && !(l->drawn >= l->given && s->done == l->cfg.batch))
-        pthread_cond_wait(&l->ready, &l->lock);
+    while (!l->stop && !(l->drawn >= l->given && s->done)) pthread_cond_wait(&l->ready, &l->lock);
     const kin_ctx trouble = l->trouble, bad = l->first_bad;
     const int64_t skipped = l->known = l->skipped;
+    const char *misnamed = l->told_misnamed ? NULL : l->misnamed, *kind = l->kind;
+    l->told_misnamed |= misnamed != NULL;
     pthread_mutex_unlock(&l->lock);
     l->waited += kin_now() - began;
     if (trouble.status != KIN_OK) return kin_fail(cx, trouble.status, "%s", trouble.message);
     pack(l, s, out);
+    if (misnamed) kin_image_tell_misnamed(cx, misnamed, kind);
     if (skipped > 0 && (l->told == 0 || skipped / 1000 > l->told / 1000)) {
-        kin_log(cx, KIN_WARN, "a picture is left out: %s (%lld so far)", bad.message, (long long)skipped);
+        kin_log(cx, KIN_WARN, "a picture is left out: %s (%lld so far); another one stands in for it",
+                bad.message, (long long)skipped);
         l->told = skipped;
     }
     if (out->n == 0)

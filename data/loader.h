@@ -21,8 +21,8 @@ typedef struct kin_loader_cfg {
     uint64_t seed;
 } kin_loader_cfg;
 
-/* Belongs to the loader, valid until the next call. A picture that cannot be decoded is left out: n may be
- * less than the batch size. */
+/* Belongs to the loader, valid until the next call. Another pair stands in for one whose picture
+ * cannot be decoded; n is less than the batch size only when the data has too few readable pictures. */
 typedef struct kin_batch {
     int64_t n, texts;      /* pairs; captions: n, then the negatives */
     const uint8_t *images; /* [n, S, S, 3] */

@@ -45,19 +45,19 @@ static const double rgb[KIN_SCENE_COLORS][3] = {
 };
 static const double tones[KIN_SCENE_TONES] = {38, 124, 222};
 
-static double square(double x) { return x * x; }
+static double square(double x)
+{
+    return x * x;
+}
 
 /* (u, v): units of the half extent around the centre, v down. */
 static bool inside_star(double u, double v)
 {
     /* Half a star, from the top round by the right to the bottom; the other half is its mirror image. */
     static const double corner[6][2] = {
-        {0, -1},
-        {STAR_INNER * SIN36, -STAR_INNER * COS36},
-        {SIN72, -COS72},
-        {STAR_INNER * SIN72, STAR_INNER * COS72},
-        {SIN36, COS36},
-        {0, STAR_INNER},
+        {0, -1},         {STAR_INNER * SIN36, -STAR_INNER * COS36},
+        {SIN72, -COS72}, {STAR_INNER * SIN72, STAR_INNER * COS72},
+        {SIN36, COS36},  {0, STAR_INNER},
     };
     const double x = u < 0 ? -u : u;
     bool in = false;
@@ -85,7 +85,10 @@ static bool inside(int shape, double u, double v)
     }
 }
 
-static double unit(kin_rng *r) { return (double)kin_rng_unit(r); }
+static double unit(kin_rng *r)
+{
+    return (double)kin_rng_unit(r);
+}
 
 static uint8_t level(double x)
 {
@@ -108,9 +111,9 @@ static void background(const kin_scene *s, kin_rng *r, uint8_t *pixels)
             const double along = u * way[0] + v * way[1] + (way[1] < 0 ? 0.7071 : 0);
             double d = 0;
             switch (s->pattern) {
-            case 0: break;                                                         /* plain */
+            case 0: break;                                                                      /* plain */
             case 1: d = 3 * depth * (along / (way[0] * way[1] != 0 ? 1.4142 : 1) - 0.5); break; /* shaded */
-            case 2: d = ((int)(2 * (along / period + phase)) & 1) ? depth : -depth; break; /* striped */
+            case 2: d = ((int)(2 * (along / period + phase)) & 1) ? depth : -depth; break;      /* striped */
             case 3: d = (((int)(u / period + phase) + (int)(v / period + phase)) & 1) ? depth : -depth; break;
             default: d = 3.2 * depth * (unit(r) - 0.5); break; /* speckled */
             }

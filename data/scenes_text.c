@@ -58,9 +58,15 @@ typedef struct draft {
     char text[KIN_SCENE_CAPTION];
 } draft;
 
-static void say(draft *d, const char *words) { put(d->text, sizeof d->text, words); }
+static void say(draft *d, const char *words)
+{
+    put(d->text, sizeof d->text, words);
+}
 
-static bool chance(kin_rng *r, uint32_t of8) { return kin_rng_below(r, 8) < of8; }
+static bool chance(kin_rng *r, uint32_t of8)
+{
+    return kin_rng_below(r, 8) < of8;
+}
 
 static draft new_draft(const kin_scene *s, kin_rng *r, uint32_t more)
 {

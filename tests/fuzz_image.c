@@ -11,7 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t out[16 * 16 * 3];
     kin_preprocess p = kin_preprocess_default();
     p.size = 16;
+    const int orientation = kin_image_orientation(data, (int64_t)size);
     if (kin_image_decode(&cx, "fuzz", data, (int64_t)size, MOST, &image) != KIN_OK) return 0;
+    kin_image_upright(&cx, &image, orientation);
     kin_preprocess_image(&cx, &p, &image, out);
     kin_image_free(&image);
     return 0;

@@ -63,6 +63,36 @@ static void check_decode(const char *rest)
     kin_image_free(&image);
 }
 
+static void check_upright(const char *rest)
+{
+    char name[64], path[128];
+    long w, h;
+    unsigned long want;
+    assert_int_equal(sscanf(rest, "%63s %ld %ld %lx", name, &w, &h, &want), 4);
+    snprintf(path, sizeof path, "tests/golden/image/%s", name);
+    kin_ctx cx = {0};
+    uint8_t *bytes;
+    int64_t size;
+    kin_image image;
+    assert_int_equal(kin_read_file(&cx, path, 1 << 20, &bytes, &size), KIN_OK);
+    const int orientation = kin_image_orientation(bytes, size);
+    assert_int_equal(orientation, name[4] - '0'); /* exif6.jpg */
+    assert_int_equal(kin_image_decode(&cx, path, bytes, size, 10000, &image), KIN_OK);
+    assert_int_equal(kin_image_upright(&cx, &image, orientation), KIN_OK);
+    assert_int_equal(image.width, w);
+    assert_int_equal(image.height, h);
+    if (digest(image.pixels, w * h) != want) fail_msg("%s: not turned as Pillow turns it", name);
+    kin_image_free(&image);
+    /* Cut anywhere, it is read as far as it goes. */
+    for (int64_t n = 0; n < kin_min64(size, 64); n++) {
+        uint8_t *cut = malloc((size_t)n + (n == 0));
+        memcpy(cut, bytes, (size_t)n);
+        assert_in_range(kin_image_orientation(cut, n), 1, 8);
+        free(cut);
+    }
+    free(bytes);
+}
+
 static kin_filter filter_of(const char *name)
 {
     return strcmp(name, "bicubic") == 0 ? KIN_BICUBIC : KIN_BILINEAR;
@@ -138,7 +168,8 @@ static void check_real(const char *rest)
 static void test_as_pillow(void **state)
 {
     (void)state;
-    assert_int_equal(each("decode", check_decode), 16);
+    assert_int_equal(each("decode", check_decode), 24);
+    assert_int_equal(each("upright", check_upright), 8);
     assert_int_equal(each("resize", check_resize), 18);
     assert_int_equal(each("crop", check_crop), 4);
     assert_int_equal(each("clip", check_clip), 6);

@@ -214,6 +214,7 @@ static void test_bad_pictures(void **state)
     kin_image canvas = {.width = 8, .height = 8, .pixels = calloc(64, 3)};
     for (int i = 0; i < 20; i++) {
         snprintf(name, sizeof name, "%s/%02d.png", path, i);
+        memset(canvas.pixels, 10 * i, 8 * 8 * 3);
         if (i % 5)
             assert_int_equal(kin_image_save_png(&cx, name, &canvas), KIN_OK);
         else
@@ -242,6 +243,36 @@ static void test_bad_pictures(void **state)
     assert_int_equal(told.lines, 1);
     assert_non_null(strstr(told.last, "it is empty"));
     kin_loader_close(l);
+
+    /* With pictures to spare, others stand in: full batches, each picture once, the same at any threads. */
+    uint8_t *first = NULL;
+    for (int threads = 1; threads <= 3; threads++) {
+        kin_clear(&cx);
+        c.batch = 12;
+        c.threads = threads;
+        l = kin_loader_open(&cx, &c, NULL);
+        const size_t bytes = (size_t)(12 * c.preprocess.size * c.preprocess.size * 3);
+        uint8_t *all = malloc(6 * bytes);
+        for (int i = 0; i < 6; i++) {
+            assert_int_equal(kin_loader_next(&cx, l, &b), KIN_OK);
+            assert_int_equal(b.n, 12);
+            assert_int_equal(b.texts, 12);
+            memcpy(all + (size_t)i * bytes, b.images, bytes);
+            for (int r = 1; r < 12; r++)
+                for (int q = 0; q < r; q++) /* captions differ, so do pictures */
+                    assert_true(b.off[r + 1] - b.off[r] != b.off[q + 1] - b.off[q] ||
+                                memcmp(b.ids + b.off[r], b.ids + b.off[q],
+                                       (size_t)(b.off[r + 1] - b.off[r]) * sizeof *b.ids) != 0);
+        }
+        kin_loader_close(l);
+        if (first) {
+            assert_memory_equal(first, all, 6 * bytes);
+            free(all);
+        } else {
+            first = all;
+        }
+    }
+    free(first);
     c.batch = 21;
     assert_null(kin_loader_open(&cx, &c, NULL));
     assert_non_null(

@@ -11,6 +11,7 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 /* One sub-command: arguments after its name; an exit code. The message of an error is left in cx. */
 typedef int (*cli_command)(kin_ctx *cx, int argc, char **argv);
 int cmd_data(kin_ctx *cx, int argc, char **argv);
+int cmd_data_check(kin_ctx *cx, int argc, char **argv);
 int cmd_train(kin_ctx *cx, int argc, char **argv);
 int cmd_eval(kin_ctx *cx, int argc, char **argv);
 int cmd_embed(kin_ctx *cx, int argc, char **argv);

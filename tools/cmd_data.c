@@ -6,6 +6,7 @@
 
 int cmd_data(kin_ctx *cx, int argc, char **argv)
 {
+    if (argc > 0 && strcmp(argv[0], "check") == 0) return cmd_data_check(cx, argc - 1, argv + 1);
     const char *what = NULL, *out = NULL, *split = "train";
     int64_t count = 1000, seed = 0, shard = 0, size = 0, objects = 0;
     const cli_flag flags[] = {
@@ -20,10 +21,11 @@ int cmd_data(kin_ctx *cx, int argc, char **argv)
         CLI_END,
     };
     bool helped;
-    if (!cli_parse(cx, argc, argv, "data scenes --out DIR [flags]", flags, &what, 1, &helped))
+    if (!cli_parse(cx, argc, argv, "data scenes --out DIR [flags] | data check PATH [flags]", flags, &what, 1,
+                   &helped))
         return helped ? CLI_DONE : CLI_USAGE;
     if (!what || strcmp(what, "scenes") != 0) {
-        kin_fail(cx, KIN_ARG, "what data? There is: kin data scenes --out DIR");
+        kin_fail(cx, KIN_ARG, "what data? There is: kin data check PATH, kin data scenes --out DIR");
         return CLI_USAGE;
     }
     if (!cli_need(cx, out, "--out")) return CLI_USAGE;

@@ -62,7 +62,7 @@ static kin_status embed_pictures(kin_ctx *cx, kin_session *s, const char *path, 
 {
     kin_dataset *d = kin_pictures_open(cx, path);
     float *rows = d ? kin_alloc(cx, d->items * s->model->cfg.embed_dim, sizeof *rows) : NULL;
-    if (rows && kin_embed_pictures(cx, &s->embedder, d, 0, d->items, rows, NULL) == KIN_OK &&
+    if (rows && kin_embed_readable(cx, &s->embedder, d, rows) == KIN_OK &&
         save(cx, s, out, rows, d->items) == KIN_OK)
         save_names(cx, d, out);
     free(rows);
@@ -74,12 +74,15 @@ int cmd_embed(kin_ctx *cx, int argc, char **argv)
 {
     const char *model = NULL, *images = NULL, *texts = NULL, *out = NULL;
     int64_t threads = 0, batch = 64;
+    bool upright = false;
     const cli_flag flags[] = {
         {"--model", CLI_TEXT, &model, NULL, NULL, "DIR model folder, e.g. RUN/best"},
         {"--images", CLI_TEXT, &images, NULL, NULL, "P a folder of pictures, one picture, or shards"},
         {"--texts", CLI_TEXT, &texts, NULL, NULL, "FILE texts, one a line"},
         {"--out", CLI_TEXT, &out, NULL, NULL,
          "FILE.npy embeddings [n, E], f32; of pictures also their names"},
+        {"--exif", CLI_SWITCH, NULL, NULL, &upright,
+         "turn pictures as their EXIF data says (open_clip does not)"},
         {"--threads", CLI_NUMBER, NULL, &threads, NULL, "N compute threads (all cores)"},
         {"--batch", CLI_NUMBER, NULL, &batch, NULL, "N embedded at once (64)"},
         CLI_END,
@@ -94,6 +97,7 @@ int cmd_embed(kin_ctx *cx, int argc, char **argv)
     }
     kin_session s;
     if (kin_session_open(cx, &s, model, (int)threads, kin_max64(1, batch)) == KIN_OK) {
+        s.embedder.upright = upright;
         if (texts)
             embed_texts(cx, &s, texts, out);
         else

@@ -10,6 +10,7 @@
 
 typedef struct job {
     const char *model, *data, *split, *out, *sheet, *dump, *embeddings;
+    kin_dataset_cfg open;
     kin_eval_opts opts;
     int64_t queries;
     bool json;
@@ -99,7 +100,7 @@ static kin_status evaluate(kin_ctx *cx, kin_session *s, const job *j)
 {
     const int64_t width = s->model->cfg.embed_dim;
     float *image = NULL, *text = NULL;
-    kin_dataset *d = kin_dataset_open(cx, j->data, j->split, false);
+    kin_dataset *d = kin_dataset_open_as(cx, j->data, &j->open);
     json_t *metrics = NULL;
     if (d && kin_embed_dataset(cx, &s->embedder, d, &image, &text) == KIN_OK)
         metrics = kin_evaluate_rows(cx, &s->embedder, d, image, text, &j->opts);
@@ -163,7 +164,7 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv)
     int64_t threads = 0, batch = 64;
     const cli_flag flags[] = {
         {"--model", CLI_TEXT, &j.model, NULL, NULL, "DIR model folder, e.g. RUN/best"},
-        {"--data", CLI_TEXT, &j.data, NULL, NULL, "P pairs: shards, a Karpathy JSON, a folder"},
+        {"--data", CLI_TEXT, &j.data, NULL, NULL, "P pairs: shards, CSV, a Karpathy or COCO JSON, a folder"},
         {"--split", CLI_TEXT, &j.split, NULL, NULL, "NAME split, where the data has splits (test)"},
         {"--out", CLI_TEXT, &j.out, NULL, NULL, "FILE.json results as CLIP_benchmark writes them"},
         {"--sheet", CLI_TEXT, &j.sheet, NULL, NULL, "FILE.png contact sheet: queries and what they found"},
@@ -176,6 +177,9 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv)
         {"--embeddings", CLI_TEXT, &j.embeddings, NULL, NULL,
          "DIR evaluate such .npy files, without a model"},
         {"--json", CLI_SWITCH, NULL, NULL, &j.json, "print the metrics as JSON"},
+        {"--csv-separator", CLI_TEXT, &j.open.separator, NULL, NULL, "C of a table: a character, or tab"},
+        {"--csv-img-key", CLI_TEXT, &j.open.image_key, NULL, NULL, "NAME its column of pictures"},
+        {"--csv-caption-key", CLI_TEXT, &j.open.caption_key, NULL, NULL, "NAME its column of captions"},
         {"--threads", CLI_NUMBER, NULL, &threads, NULL, "N compute threads (all cores)"},
         {"--batch", CLI_NUMBER, NULL, &batch, NULL, "N embedded at once (64)"},
         CLI_END,
@@ -187,6 +191,7 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv)
         kin_fail(cx, KIN_ARG, "evaluate what? There is: kin %s", usage);
         return CLI_USAGE;
     }
+    j.open.split = j.split;
     if (j.embeddings) {
         evaluate_rows(cx, &j);
         return cli_exit(cx);

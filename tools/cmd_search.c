@@ -100,12 +100,15 @@ int cmd_search(kin_ctx *cx, int argc, char **argv)
     const char *model = NULL, *in = NULL;
     query q = {.k = 10};
     int64_t threads = 0;
+    bool upright = false;
     const cli_flag flags[] = {
         {"--model", CLI_TEXT, &model, NULL, NULL, "DIR model folder, e.g. RUN/best"},
         {"--in", CLI_TEXT, &in, NULL, NULL, "P a folder of pictures, or shards"},
         {"--image", CLI_TEXT, &q.image, NULL, NULL, "FILE look for pictures like this one"},
         {"-k", CLI_NUMBER, NULL, &q.k, NULL, "N how many (10)"},
         {"--json", CLI_SWITCH, NULL, NULL, &q.json, "print JSON"},
+        {"--exif", CLI_SWITCH, NULL, NULL, &upright,
+         "turn pictures as their EXIF data says (open_clip does not)"},
         {"--threads", CLI_NUMBER, NULL, &threads, NULL, "N compute threads (all cores)"},
         CLI_END,
     };
@@ -118,7 +121,10 @@ int cmd_search(kin_ctx *cx, int argc, char **argv)
         return CLI_USAGE;
     }
     kin_session s;
-    if (kin_session_open(cx, &s, model, (int)threads, 64) == KIN_OK) search(cx, &s, in, &q);
+    if (kin_session_open(cx, &s, model, (int)threads, 64) == KIN_OK) {
+        s.embedder.upright = upright;
+        search(cx, &s, in, &q);
+    }
     kin_session_close(&s);
     return cli_exit(cx);
 }

@@ -7,7 +7,7 @@
 #include "tools/cli.h"
 
 const cli_row cli_commands[] = {
-    {"data", cmd_data, "make data: synthetic scenes"},
+    {"data", cmd_data, "check data of any form; make synthetic scenes"},
     {"train", cmd_train, "train a two-tower model; --resume goes on"},
     {"eval", cmd_eval, "image-text retrieval, swap accuracy, a contact sheet"},
     {"embed", cmd_embed, "embeddings of pictures or texts into an .npy file"},

@@ -9,6 +9,7 @@
 #include "tools/report_page.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/trainer.h"
 
 enum { LIMIT = 1 << 30 };
 
@@ -187,7 +188,7 @@ static kin_status write_retrieval(kin_ctx *cx, report_page *p, const json_t *m)
 
 static kin_status write_measured(kin_ctx *cx, report_page *p)
 {
-    const kin_dataset *d = p->data;
+    kin_dataset *d = p->data;
     KIN_TRY(kin_embed_dataset(cx, &p->session.embedder, d, &p->image, &p->text));
     p->width = p->session.model->cfg.embed_dim;
     p->text_rank = kin_alloc(cx, d->captions, sizeof *p->text_rank);
@@ -335,7 +336,8 @@ static kin_status open_pairs(kin_ctx *cx, report_page *p, kin_dataset **d)
         kin_log(cx, KIN_WARN, "the run has no val-data: no retrieval in the report; --data adds it");
         return KIN_OK;
     }
-    *d = kin_dataset_open(cx, path, split, false);
+    const kin_dataset_cfg open = kin_data_cfg(&p->config, split);
+    *d = kin_dataset_open_as(cx, path, &open);
     p->data = *d;
     return *d ? KIN_OK : kin_within(cx, "evaluation data");
 }

@@ -20,7 +20,7 @@ typedef struct report_page {
     report_history past;
     char *model; /* folder */
     kin_session session;
-    const kin_dataset *data;
+    kin_dataset *data;
     float *image, *text;
     int64_t width;
     int64_t *text_rank, *image_rank; /* of each query, 0 is first */

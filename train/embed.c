@@ -107,7 +107,9 @@ static kin_status read_picture(kin_ctx *cx, const kin_embedder *e, const kin_dat
     kin_image image = {0};
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
     kin_status rc = kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &image);
+    const int orientation = e->upright ? kin_image_orientation(bytes, size) : 1;
     free(own);
+    if (rc == KIN_OK) rc = kin_image_upright(cx, &image, orientation);
     if (rc == KIN_OK) rc = kin_preprocess_image(cx, &e->model->preprocess, &image, pixels);
     kin_image_free(&image);
     return rc;
@@ -148,4 +150,35 @@ kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d
             if (bad[i + k]) memset(out + (i + k) * width, 0, (size_t)width * sizeof *out);
     }
     return KIN_OK;
+}
+
+/* What the first broken picture's error was; it is read once more for that. */
+static void tell_broken(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t item, int64_t count)
+{
+    kin_ctx mine = {0};
+    read_picture(&mine, e, d, item, e->pixels);
+    kin_log(cx, KIN_WARN, "%lld of %lld pictures cannot be read and are left out with their captions: %s",
+            (long long)count, (long long)d->items, mine.message);
+}
+
+kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float *out)
+{
+    const size_t row = (size_t)e->model->cfg.embed_dim;
+    bool *bad = kin_alloc0(cx, d->items, sizeof *bad);
+    int64_t first = -1, kept = 0;
+    if (bad) kin_embed_pictures(cx, e, d, 0, d->items, out, bad);
+    for (int64_t i = 0; cx->status == KIN_OK && i < d->items; i++) {
+        if (bad[i] && first < 0) first = i;
+        if (!bad[i] && kept++ != i)
+            memcpy(out + (size_t)(kept - 1) * row, out + (size_t)i * row, row * sizeof *out);
+    }
+    if (cx->status == KIN_OK && kept == 0)
+        kin_fail(cx, KIN_FORMAT, "not one of %lld pictures can be read; the first is %s", (long long)d->items,
+                 d->item[0].name);
+    if (cx->status == KIN_OK && first >= 0) {
+        tell_broken(cx, e, d, first, d->items - kept);
+        kin_dataset_drop(cx, d, bad);
+    }
+    free(bad);
+    return cx->status;
 }

@@ -9,6 +9,7 @@
 typedef struct kin_embedder {
     const kin_model *model;
     kin_programs *programs;
+    bool upright; /* turn pictures as their EXIF data says; off, as models were trained */
     int64_t batch;
     uint8_t *pixels;    /* [batch, S, S, 3] */
     int32_t *ids, *off; /* [batch * context], [batch + 1] */
@@ -30,4 +31,7 @@ kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images,
  * or, when bad [n] is given, true there, and its row zeros. */
 kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
                               float *out, bool *bad);
+/* All of a dataset's pictures, out [items, E]: broken ones are taken out of it with their captions, and told
+ * (the first by name). KIN_FORMAT when none is left. */
+kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float *out);
 #endif

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, float **image, float **text)
+kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float **image, float **text)
 {
     const int64_t width = e->model->cfg.embed_dim;
     *image = kin_alloc(cx, d->items * width, sizeof **image);
     *text = kin_alloc(cx, kin_max64(1, d->captions * width), sizeof **text);
-    if (cx->status == KIN_OK) kin_embed_pictures(cx, e, d, 0, d->items, *image, NULL);
+    if (cx->status == KIN_OK) kin_embed_readable(cx, e, d, *image);
     if (cx->status == KIN_OK) kin_embed_texts(cx, e, d->caption, d->captions, *text);
     if (cx->status == KIN_OK) return KIN_OK;
     free(*image);
@@ -90,7 +90,7 @@ json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, co
     return NULL;
 }
 
-json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const kin_eval_opts *opts)
+json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, kin_dataset *d, const kin_eval_opts *opts)
 {
     float *image, *text;
     if (kin_embed_dataset(cx, e, d, &image, &text) != KIN_OK) return NULL;

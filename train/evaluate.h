@@ -13,12 +13,12 @@ typedef struct kin_eval_opts {
 
 /* All of it as one flat object (kin_retrieval_json's keys, and swap_KIND_accuracy, swap_KIND_count, swaps of
  * a kind are counted each); the caller owns it. NULL on failure. */
-json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const kin_eval_opts *opts);
+json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, kin_dataset *d, const kin_eval_opts *opts);
 /* The same of embeddings that are there already. */
 json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const float *image,
                           const float *text, const kin_eval_opts *opts);
 
 /* The embeddings it is made of: image [items, E], text [captions, E]; the caller frees both. */
-kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, float **image, float **text);
+kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float **image, float **text);
 
 #endif

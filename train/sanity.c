@@ -94,7 +94,8 @@ static kin_status count_pictures(kin_ctx *cx, const kin_config *cfg, int64_t *n)
 {
     *n = 0;
     if (!*cfg->train_data) return KIN_OK; /* opening says so */
-    kin_dataset *d = kin_dataset_open(cx, cfg->train_data, cfg->train_split, false);
+    const kin_dataset_cfg open = kin_data_cfg(cfg, cfg->train_split);
+    kin_dataset *d = kin_dataset_open_as(cx, cfg->train_data, &open);
     if (!d) return kin_within(cx, "training data");
     *n = d->items;
     kin_dataset_close(d);

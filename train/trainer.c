@@ -4,15 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split)
+{
+    return (kin_dataset_cfg){.split = split,
+                             .no_restval = !c->restval,
+                             .separator = c->csv_separator,
+                             .image_key = c->csv_img_key,
+                             .caption_key = c->csv_caption_key};
+}
+
 static kin_status open_data(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
     if (!*c->train_data)
         return kin_fail(cx, KIN_ARG,
-                        "train-data is not set: shards ('DIR/{000..009}.tar'), a Karpathy JSON or a folder");
-    t->train = kin_dataset_open(cx, c->train_data, c->train_split, c->negatives > 0);
+                        "train-data is not set: shards ('DIR/{000..009}.tar'), a CSV, a JSON or a folder");
+    kin_dataset_cfg d = kin_data_cfg(c, c->train_split);
+    d.twins = c->negatives > 0;
+    t->train = kin_dataset_open_as(cx, c->train_data, &d);
     if (!t->train) return kin_within(cx, "training data");
-    if (*c->val_data) t->val = kin_dataset_open(cx, c->val_data, c->val_split, false);
+    d.split = c->val_split;
+    d.twins = false;
+    if (*c->val_data) t->val = kin_dataset_open_as(cx, c->val_data, &d);
     return cx->status == KIN_OK ? KIN_OK : kin_within(cx, "validation data");
 }
 

@@ -18,9 +18,9 @@ typedef struct kin_progress {
     double loss, chance;    /* chance: the loss of a model that knows nothing (ln B for infonce) */
     double lr, norm, scale; /* scale: the logit scale itself, not its logarithm */
     double pairs_per_s, data_share, seconds_left;
-    double flops;          /* of the last step, exact for its live sizes */
-    int64_t pairs, tokens; /* of the last batch */
-    kin_spread spread;     /* how its embeddings lie */
+    double flops;                         /* of the last step, exact for its live sizes */
+    int64_t pairs, tokens;                /* of the last batch */
+    kin_spread spread;                    /* how its embeddings lie */
     int64_t same_captions, same_pictures; /* in it: kin_count_duplicates */
 } kin_progress;
 
@@ -47,6 +47,9 @@ typedef struct kin_trainer {
     kin_lr lr;
     kin_state state;
 } kin_trainer;
+
+/* How a run's options say that a split of its data is opened. */
+kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split);
 
 /* Free with kin_trainer_close, also after a failure. Writes nothing. */
 kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg);

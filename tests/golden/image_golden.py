@@ -2,6 +2,7 @@
 """What Pillow makes of small pictures, for tests/test_image.c. From the project's root, with Pillow:
 python3 tests/golden/image_golden.py          writes tests/golden/image/* and tests/golden/image.txt:
   decode FILE WIDTH HEIGHT DIGEST             convert("RGB") of a file
+  upright FILE WIDTH HEIGHT DIGEST            ImageOps.exif_transpose, then convert("RGB")
   resize W H W2 H2 FILTER DIGEST              of the picture of this formula
   crop W H X0 Y0 X1 Y1 W2 H2 FILTER DIGEST    the same after crop()
   clip W H S DIGEST                           torchvision's Resize(S, bicubic) and CenterCrop(S), as open_clip evaluates
@@ -11,7 +12,7 @@ which are not committed.
 import glob
 import os
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 HERE = "tests/golden/image/"
 
@@ -55,11 +56,19 @@ files = {
     "lossless.webp": (small, dict(lossless=True)),
     "lossy.webp": (small, dict(quality=60)),
 }
+for orientation in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    files[f"exif{orientation}.jpg"] = (small, dict(quality=90, exif=exif))
 for name, (image, options) in files.items():
     image.save(HERE + name, **options)
 for name in sorted(files):
     image = Image.open(HERE + name).convert("RGB")
     lines.append(f"decode {name} {image.width} {image.height} {fnv(image.tobytes())}")
+for name in sorted(files):
+    if name.startswith("exif"):
+        image = ImageOps.exif_transpose(Image.open(HERE + name)).convert("RGB")
+        lines.append(f"upright {name} {image.width} {image.height} {fnv(image.tobytes())}")
 
 filters = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
 for w, h, w2, h2 in [(64, 48, 32, 32), (33, 57, 64, 64), (100, 10, 7, 90), (5, 5, 5, 9), (9, 4, 3, 4), (1, 1, 6, 5),

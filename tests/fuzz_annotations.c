@@ -1,0 +1,25 @@
+/* Any bytes as a file of annotations (Karpathy, COCO, pairs). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/dataset.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const kin_dataset_cfg cfg[] = {{.split = "train"}, {.bare = true}};
+    for (int k = 0; k < 2; k++) {
+        kin_ctx cx = {0};
+        const kin_map text = {data, (int64_t)size};
+        kin_dataset *d = kin_alloc0(&cx, 1, sizeof *d);
+        if (!d) return 0;
+        d->bare = cfg[k].bare;
+        if (kin_annotations_read(&cx, d, "tests/golden/image/fuzz.json", &text, &cfg[k]) == KIN_OK) {
+            for (int64_t i = 0; i < d->captions; i++)
+                if (d->item_of[i] < 0 || d->item_of[i] >= d->items || !*d->caption[i]) abort();
+        }
+        kin_dataset_close(d);
+    }
+    return 0;
+}
