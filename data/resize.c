@@ -113,8 +113,8 @@ static void all_across(const kernel *k, const uint8_t *in, int64_t step, int64_t
     for (int64_t y = 0; y < rows; y++) across(k, in + y * step, width, out + y * width * 3);
 }
 
-static void all_down(const kernel *k, const uint8_t *in, int64_t step, int64_t n, int64_t height, int32_t *sum,
-                     uint8_t *out)
+static void all_down(const kernel *k, const uint8_t *in, int64_t step, int64_t n, int64_t height,
+                     int32_t *sum, uint8_t *out)
 {
     for (int64_t y = 0; y < height; y++)
         down(k->weight + y * k->most, k->window[y].count, in + k->window[y].first * step, step, n, sum,
@@ -125,7 +125,7 @@ static void all_down(const kernel *k, const uint8_t *in, int64_t step, int64_t n
  * across first, always; since 13 it goes down first where that removes more than twice as many rows as there
  * are columns to remove. kin does as Pillow 13. */
 static kin_status both(kin_ctx *cx, const kin_image *in, kin_rect from, const kernel *kx, const kernel *ky,
-                         int64_t width, int64_t height, uint8_t *pixels)
+                       int64_t width, int64_t height, uint8_t *pixels)
 {
     const int64_t w = from.x1 - from.x0, h = from.y1 - from.y0, step = in->width * 3;
     const uint8_t *corner = in->pixels + (from.y0 * in->width + from.x0) * 3;
