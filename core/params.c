@@ -1,5 +1,6 @@
 #include "core/params.h"
 
+#include <math.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,12 +228,24 @@ kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int i, bool ema, floa
     return KIN_OK;
 }
 
+static double grid(const kin_param *q, int64_t k)
+{
+    const int64_t rows = q->shape.dim[0], width = q->shape.dim[1], column = k % width, quarter = width / 4;
+    const int64_t side = (int64_t)sqrt((double)rows), at = k / width - (rows - side * side);
+    if (at < 0 || quarter < 1) return 0.0;
+    const double place = (double)(column < 2 * quarter ? at % side : at / side);
+    const double octave = (double)(column % quarter) / (double)quarter;
+    const double angle = place * 3.14159265358979324 / (double)side * pow((double)side, octave);
+    return column / quarter % 2 ? cos(angle) : sin(angle);
+}
+
 static void draw(const kin_param *q, uint64_t seed, float *values)
 {
     kin_rng r = kin_rng_new(kin_key(seed, kin_fnv(KIN_FNV, q->name, strlen(q->name)), 0x1417));
     for (int64_t k = 0; k < q->count; k++) {
         double x = q->init.arg;
         if (q->init.kind == KIN_INIT_NORMAL) x *= kin_rng_normal(&r);
+        if (q->init.kind == KIN_INIT_GRID) x *= grid(q, k);
         if (q->init.kind == KIN_INIT_UNIFORM) x *= 2.0 * (double)kin_rng_unit(&r) - 1.0;
         values[k] = (float)x;
     }

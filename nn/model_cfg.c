@@ -10,8 +10,8 @@ static const char *const vision_keys[] = {
 static const char *const text_keys[] = {"context_length", "vocab_size", "width",          "heads",
                                         "layers",         "mlp_ratio",  "no_causal_mask", "pool_type",
                                         "ls_init_value",  NULL};
-static const char *const kin_vision_keys[] = {"class_token", "dropout", "drop_path", "norm",
-                                              "eps",         "stem",    "act",       NULL};
+static const char *const kin_vision_keys[] = {"class_token", "dropout", "drop_path", "norm", "eps",
+                                              "stem",        "act",     "pos_init",  NULL};
 static const char *const kin_text_keys[] = {"kind", "dropout", "drop_path", "norm", "eps", "act", NULL};
 static const char *const top_keys[] = {"embed_dim",       "vision_cfg",  "text_cfg",
                                        "quick_gelu",      "custom_text", "init_logit_scale",
@@ -145,7 +145,11 @@ static kin_status read_vision(kin_ctx *cx, const char *what, const json_t *open,
     v->ln_pre = !kin_json_bool(cx, open, "no_ln_pre", false);
     v->patch_dropout = fraction(cx, what, open, "patch_dropout", 1.0);
     v->class_token = kin_json_bool(cx, kin, "class_token", true);
-    int pool = 0;
+    static const char *const places[] = {"normal", "grid", NULL};
+    int pool = 0, place = 0;
+    KIN_TRY(choice(cx, what, "kin_cfg.vision.pos_init", kin_json_string(cx, kin, "pos_init", "normal"), places,
+                   &place));
+    v->pos_grid = place == 1;
     KIN_TRY(choice(cx, what, "vision_cfg.pool_type", kin_json_string(cx, open, "pool_type", "tok"), pools,
                    &pool));
     v->pool = pooling[pool];
@@ -159,6 +163,9 @@ static kin_status read_vision(kin_ctx *cx, const char *what, const json_t *open,
     if (v->pool == KIN_POOLING_MEAN && v->class_token)
         return kin_fail(cx, KIN_UNSUPPORTED, "%s: pool_type avg needs kin_cfg.vision.class_token = false",
                         what);
+    if (v->pos_grid && v->trunk.width % 4)
+        return kin_fail(cx, KIN_UNSUPPORTED, "%s: pos_init grid needs a width of a multiple of 4, not %lld", what,
+                        (long long)v->trunk.width);
     return read_stem(cx, what, kin, v);
 }
 

@@ -34,6 +34,7 @@ typedef struct kin_vision_cfg {
     int64_t image_size, patch;
     kin_pooling pool;
     bool class_token, ln_pre;
+    bool pos_grid;              /* positions start as sines and cosines of x and y instead of at random */
     float patch_dropout;        /* FLIP: the fraction dropped in training */
     int64_t stem[KIN_MAX_STEM]; /* channels of 3x3 stride-2 convolutions before the blocks */
     int stems;                  /* 0: plain patches */

@@ -65,7 +65,8 @@ static kin_val sequence(kin_graph *g, const kin_vision_cfg *c, kin_val x)
     kin_val token = KIN_NONE, keep = KIN_NONE;
     if (cls)
         token = kin_reshape(g, kin_weight(g, "class_embedding", init, 1, c->trunk.width), 2, &c->trunk.width);
-    const kin_val pos = kin_weight(g, "positional_embedding", init, 2, patches + cls, c->trunk.width);
+    const kin_init place = c->pos_grid ? (kin_init){.kind = KIN_INIT_GRID, .arg = 1.0} : init;
+    const kin_val pos = kin_weight(g, "positional_embedding", place, 2, patches + cls, c->trunk.width);
     if (kept < patches) {
         kin_val out[KIN_MAX_OUT];
         const kin_patch_drop_attr drop = {.patches = patches, .keep = kept};

@@ -9,7 +9,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "scenes: pictures of coloured shapes with captions, made from a seed"
 mkdir -p "$out"
-"$kin" data scenes --out "$out/train" --count 20000 --seed 1 --split train
+"$kin" data scenes --out "$out/train" --count 20000 --seed 1 --split train --max-objects 2 # easier to learn from
 "$kin" data scenes --out "$out/val" --count 500 --seed 2 --split val
 "$kin" data scenes --out "$out/test" --count 1000 --seed 3 --split test
 
