@@ -113,7 +113,9 @@ void check_argument(const char *kernel, int index, const void *argument, size_t 
         uintptr_t word;
         memcpy(&word, (const char *)argument + i, sizeof word);
         if (word >> 44 < 5 || word >> 47) continue; /* no address of this process */
-        if (on_device((const void *)word, 0)) continue;
+        unsigned char in_memory;
+        if (on_device((const void *)word, 0) || mincore((void *)(word & ~(uintptr_t)(PAGE - 1)), 1, &in_memory))
+            continue; /* or it is padding, or two numbers */
         fprintf(stderr, "cuemu: kernel %s: argument %d holds %p, which is not a device pointer\n", kernel,
                 index, (const void *)word);
         abort();

@@ -1,8 +1,10 @@
 /* cuda_fp16: the processor's own conversions. */
 #ifndef CUEMU_CUDA_FP16_H
 #define CUEMU_CUDA_FP16_H
-#include "core/tensor.h"
 #include "cuda_runtime.h"
+extern "C" {
+#include "core/tensor.h"
+}
 
 struct __half {
     uint16_t bits;

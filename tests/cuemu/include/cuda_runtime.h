@@ -162,8 +162,9 @@ template <class... P, class... A>
 static inline void cuemu_launch(const char *name, void (*k)(P...), dim3 grid, dim3 block, size_t shared,
                                 cudaStream_t s, A... a)
 {
-    const std::tuple<P...> args(a...);
+    std::tuple<P...> args(a...);
     int index = 0;
+    std::apply([](P &...each) { (__builtin_clear_padding(&each), ...); }, args); /* else it looks like pointers */
     std::apply([&](const P &...each) { (cuemu::check_argument(name, index++, &each, sizeof each), ...); },
                args);
     cuemu::launch({name, (const void *)k, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared}, s,
