@@ -189,7 +189,7 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB) $(BUILD)/list
 NVCCFLAGS  = -std=c++17 -O3 -I. -Werror all-warnings $(foreach a,80 90,-gencode arch=compute_$(a),code=sm_$(a)) \
              -Xcompiler -Wall,-Wextra,-Wshadow,-Werror,-fPIC,-fvisibility=hidden
 EMUFLAGS   = -std=c++17 $(OPT) -I. -Itests/cuemu/include -MMD -MP -fPIC -fvisibility=hidden \
-             -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror -DKIN_CUDA_TILE=64
+             -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror -DKIN_CUDA_TILE=64 -DKIN_CUDA_WORKSPACE=4096
 $(BUILD)/pic/%.o: %.c $(BUILD)/flags
 	$(call compile,-fPIC -fvisibility=hidden)
 $(BUILD)/cuda/%.o: kernels/cuda/%.cu $(BUILD)/flags

@@ -3,6 +3,7 @@
  * the sources was launched. */
 #include <ctype.h>
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -96,6 +97,65 @@ static void t10_bits(void **state)
     }
 }
 
+/* ---- core/fns.def ---- */
+
+static const kin_adamw_attr adamw = {.lr = 0.01f,
+                                     .beta1 = 0.9f,
+                                     .beta2 = 0.98f,
+                                     .eps = 1e-6f,
+                                     .wd = 0.2f,
+                                     .bias1 = 0.271f,
+                                     .bias2 = 0.0588f,
+                                     .grad_scale = 0.37f};
+static const kin_ema_attr ema = {.decay = 0.995f};
+
+typedef struct fn_case {
+    kin_fn fn;
+    int tensors;
+    const void *attr;
+} fn_case;
+
+/* t[i] of n values, at least one; the same numbers on every backend. */
+static void fn_run(kin_backend *b, const fn_case *c, int64_t n, kin_tensor t[4])
+{
+    for (int i = 0; i < c->tensors; i++) {
+        const bool sum = c->fn == KIN_FN_sumsq && i == 1;
+        t[i] = (kin_tensor){.dtype = sum ? KIN_F64 : b->real, .rank = 1, .dim = {sum ? 1 : n}};
+        t[i].ptr = test_calloc((size_t)n + 1, sizeof(double));
+        for (int64_t k = 0; k < n && !sum; k++) {
+            const double v = op_normal((uint64_t)(7 + i), k);
+            op_set(&t[i], k, i == 3 ? v * v : v); /* second moments are not negative */
+        }
+    }
+    op_fn(b, c->fn, t, c->tensors, c->attr, 0);
+}
+
+static void functions_without_gradients(void **state)
+{
+    static const fn_case list[KIN_FN_COUNT] = {{KIN_FN_adamw, 4, &adamw}, {KIN_FN_ema, 2, &ema},
+                                               {KIN_FN_sumsq, 2, NULL}};
+    static const int64_t sizes[] = {0, 1, 7, 1000, 50003};
+    (void)state;
+    for (int f = 0; f < KIN_FN_COUNT; f++)
+        for (int s = 0; s < 5 * EMULATED_ORDERS; s++) {
+            kin_tensor got[4], want[4];
+            const char *order = emulated_order(s % EMULATED_ORDERS);
+            fn_run(cuda, &list[f], sizes[s / EMULATED_ORDERS], got);
+            fn_run(ref64, &list[f], sizes[s / EMULATED_ORDERS], want);
+            const double tol = list[f].fn == KIN_FN_sumsq ? 1e-12 : 2e-6;
+            for (int i = 0; i < list[f].tensors; i++) {
+                for (int64_t k = 0; k < kin_count(&want[i]); k++) {
+                    const double x = op_value(&got[i], k), y = op_value(&want[i], k);
+                    if (!(fabs(x - y) <= tol * (fabs(y) + 0.1)))
+                        fail_msg("%s, threads %s: tensor %d [%lld] is %.9g, not %.9g", kin_fn_name(list[f].fn),
+                                 order, i, (long long)k, x, y);
+                }
+                test_free(got[i].ptr);
+                test_free(want[i].ptr);
+            }
+        }
+}
+
 /* ---- nothing in the sources stays untested ---- */
 
 static char *source(const char *name)
@@ -181,6 +241,7 @@ static const struct CMUnitTest tests[] = {
     T(t4_parity, name), T(t6_t7_accumulate_and_subsets, name), T(t8_batch, name), T(t10_bits, name),
 #include "core/ops.def"
 #undef KIN_OP
+    cmocka_unit_test(functions_without_gradients),
     cmocka_unit_test(two_arrays_are_swapped),
     cmocka_unit_test(no_memory_is_no_pointer),
     cmocka_unit_test(every_kernel_was_launched),

@@ -36,12 +36,15 @@ extern "C" {
 #ifndef KIN_CUDA_TILE
 #define KIN_CUDA_TILE 2048
 #endif
-enum { KIN_CUDA_SUMS = 1024, KIN_CUDA_WORKSPACE = 32 << 20 };
+#ifndef KIN_CUDA_WORKSPACE
+#define KIN_CUDA_WORKSPACE (32 << 20) /* bytes */
+#endif
+enum { KIN_CUDA_SUMS = 1024 };
 
 typedef struct kin_cuda_dev {
     cudaStream_t stream;
     cublasHandle_t blas;
-    void *workspace; /* of cuBLAS, KIN_CUDA_WORKSPACE bytes: fixed, so that its choices are */
+    void *workspace; /* of cuBLAS: fixed, so that its choices are */
     float *tile;     /* [KIN_CUDA_TILE, KIN_CUDA_TILE] */
     double *sums;    /* [KIN_CUDA_SUMS] partial sums */
     kin_backend backend;
