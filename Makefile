@@ -70,6 +70,7 @@ LIB   := $(BUILD)/libkin.a
 KIN   := $(if $(TOOLS),$(BUILD)/kin)
 TEST_X  := $(TESTS:%.c=$(BUILD)/%)
 FUZZ_X  := $(FUZZ:%.c=$(BUILD)/%)
+TEST_X  += $(BUILD)/tests/test_cuemu
 BENCH_X := $(BENCH:%.c=$(BUILD)/%)
 CUDA_X  := $(if $(filter 1,$(CUDA)),$(BUILD)/libkin_cuda.so)
 EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
@@ -200,6 +201,11 @@ $(BUILD)/libkin_cuda.so: $(CU:kernels/cuda/%.cu=$(BUILD)/cuda/%.o) $(PLUG_O)
 $(BUILD)/cuemu/%.o: kernels/cuda/%.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(SAN) -x c++ -c -o $@ $<
+$(BUILD)/tests/cuemu/%.o: tests/cuemu/%.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(SAN) -x c++ -c -o $@ $<
+$(BUILD)/tests/test_cuemu: $(BUILD)/tests/cuemu/test_cuemu.o $(CUEMU:%.cpp=$(BUILD)/%.o) $(PLUG_O)
+	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(SAN) -o $@ $^ -lcmocka
 $(BUILD)/tests/cuemu/%.o: tests/cuemu/%.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(SAN) -c -o $@ $<

@@ -23,9 +23,7 @@ extern "C" {
 }
 
 #ifndef LAUNCH
-#define KIN_CUDA_PLAIN(...) __VA_ARGS__
-#define LAUNCH(kernel, grid, block, shared, stream, ...)                                                     \
-    KIN_CUDA_PLAIN kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
+#define LAUNCH(kernel, grid, block, shared, stream, ...) kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
 #define SHARED(type, name, dims) __shared__ type name dims
 #define DYN_SHARED(type, name)                                                                               \
     extern __shared__ __align__(16) unsigned char kin_cuda_dynamic_shared[];                                 \

@@ -95,16 +95,17 @@ static void on_fault(int number, siginfo_t *info, void *context)
     (void)context; /* the instruction runs again, and ends as it would have */
 }
 
+/* At every allocation: a test harness may have taken the signal in between. */
 static void catch_faults()
 {
-    static bool done;
-    if (done) return;
-    done = true;
     struct sigaction a;
+    sigaction(SIGSEGV, nullptr, &a);
+    if ((a.sa_flags & SA_SIGINFO) && a.sa_sigaction == on_fault) return;
+    before = a;
     memset(&a, 0, sizeof a);
     a.sa_sigaction = on_fault;
     a.sa_flags = SA_SIGINFO | SA_NODEFER;
-    sigaction(SIGSEGV, &a, &before);
+    sigaction(SIGSEGV, &a, nullptr);
 }
 
 void check_argument(const char *kernel, int index, const void *argument, size_t bytes)

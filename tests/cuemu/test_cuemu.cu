@@ -242,10 +242,9 @@ static void bf16_rounds_to_even(void **)
 {
     static const struct {
         float in, out;
-    } list[] = {{1.0f, 1.0f}, {1.00390625f, 1.0f}, {1.01171875f, 1.015625f}, {-3.0e38f, -2.9974e38f}, {0.0f, 0.0f}};
+    } list[] = {{1.0f, 1.0f}, {1.00390625f, 1.0f}, {1.01171875f, 1.015625f}, {-1.004f, -1.0078125f}, {0.0f, 0.0f}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        assert_true(fabsf(__bfloat162float(__float2bfloat16(list[i].in)) - list[i].out) <=
-                    1e-4f * fabsf(list[i].out));
+        assert_true(__bfloat162float(__float2bfloat16(list[i].in)) == list[i].out);
     assert_true(isnan(__bfloat162float(__float2bfloat16(NAN))));
 }
 
@@ -379,7 +378,7 @@ static void wrong_kernels_are_reported(void **)
     must_report([] { LAUNCH(takes_a_struct, 1, 1, 0, stream, hidden{1, host_int()}); }, "is not a device pointer");
     must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)4); }, "written after");
     must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)-1); }, "written before");
-    must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)2000); },
+    must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)1500); },
                 "is not part of an allocation");
     must_report([] { LAUNCH(too_much_shared, 1, 1, 0, stream, device<int>(1)); }, "48 KiB are the most");
     must_report([] { *(volatile int *)device<int>(4) = 1; }, "host code touches device memory");
