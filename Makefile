@@ -192,7 +192,7 @@ NVCCFLAGS  = -std=c++17 -O3 -I. -Werror all-warnings $(foreach a,80 90,-gencode 
 EMUFLAGS   = -std=c++17 $(OPT) -I. -Itests/cuemu/include -MMD -MP -fPIC -fvisibility=hidden \
              -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror -DKIN_CUDA_TILE=64 -DKIN_CUDA_WORKSPACE=4096
 $(BUILD)/pic/%.o: %.c $(BUILD)/flags
-	$(call compile,-fPIC -fvisibility=hidden)
+	$(call compile,-fPIC $(if $(filter core/%,$<),-fvisibility=hidden))
 $(BUILD)/cuda/%.o: kernels/cuda/%.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  nvcc  $@"; $(if $(V),set -x;) $(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
@@ -211,7 +211,10 @@ $(BUILD)/tests/cuemu/%.o: tests/cuemu/%.cpp $(BUILD)/flags
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(SAN) -c -o $@ $<
 $(EMU_X): $(CU:kernels/cuda/%.cu=$(BUILD)/cuemu/%.o) $(CUEMU:%.cpp=$(BUILD)/%.o) $(PLUG_O)
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) -shared $(SAN) -o $@ $^
-$(filter $(BUILD)/tests/test_cuda%,$(TEST_X)): $(EMU_X)
+$(BUILD)/cuemu/other/libkin_cuda.so: $(BUILD)/pic/tests/cuemu/other_plugin.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared $(SAN) -o $@ $<
+$(filter $(BUILD)/tests/test_cuda%,$(TEST_X)): $(EMU_X) $(BUILD)/cuemu/other/libkin_cuda.so
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

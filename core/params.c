@@ -217,7 +217,7 @@ kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int i, bool ema, floa
     const int64_t count = p->param[i].count;
     if (p->backend->real == KIN_F32) {
         p->backend->download(p->backend, values, from, count * 4);
-        return KIN_OK;
+        return kin_backend_check(cx, p->backend);
     }
     double *wide = kin_alloc(cx, count, sizeof *wide);
     if (!wide) return cx->status;
