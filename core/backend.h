@@ -19,7 +19,8 @@ struct kin_backend {
     void (*download)(kin_backend *b, void *to, const void *from, int64_t bytes); /* device -> host, waits */
     void (*swap)(kin_backend *b, void *x, void *y, int64_t bytes); /* both of the device; multiples of 4 */
     void (*sync)(kin_backend *b);
-    /* What has failed on the device since it was opened, as far as is known without waiting; NULL: nothing can. */
+    /* What has failed on the device since it was opened, as far as is known without waiting; NULL: nothing
+     * can. */
     kin_status (*check)(kin_ctx *cx, kin_backend *b);
     void (*close)(kin_backend *b);
 };

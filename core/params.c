@@ -258,7 +258,8 @@ void kin_params_swap_ema(kin_params *p)
     for (int g = 0; g < KIN_GROUP_COUNT; g++) {
         const kin_flat *f = &p->flat[g];
         if (f->ema)
-            p->backend->swap(p->backend, f->value, f->ema, f->count * (int64_t)kin_dtype_size(p->backend->real));
+            p->backend->swap(p->backend, f->value, f->ema,
+                             f->count * (int64_t)kin_dtype_size(p->backend->real));
     }
 }
 

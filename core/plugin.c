@@ -35,10 +35,11 @@ static void *load(kin_ctx *cx, const char *name)
         free(path);
         if (library || there) return library;
     }
-    kin_fail(cx, KIN_UNSUPPORTED,
-             "device = %s: libkin_%s.so was not found (looked for %s first); 'make' builds it where the compiler "
-             "for it is installed",
-             name, name, why);
+    kin_fail(
+        cx, KIN_UNSUPPORTED,
+        "device = %s: libkin_%s.so was not found (looked for %s first); 'make' builds it where the compiler "
+        "for it is installed",
+        name, name, why);
     return NULL;
 }
 
@@ -50,11 +51,12 @@ kin_backend *kin_plugin_open(kin_ctx *cx, const char *name)
     if (!p)
         kin_fail(cx, KIN_UNSUPPORTED, "libkin_%s.so is no plug-in of kin: it has no kin_plugin_v1", name);
     else if (p->abi != KIN_PLUGIN_ABI || p->ops_hash != kin_ops_hash())
-        kin_fail(cx, KIN_UNSUPPORTED,
-                 "libkin_%s.so (plug-in '%s') was made for another kin (its hash is %016llx, this one's %016llx): "
-                 "build both from the same sources",
-                 name, p->abi == KIN_PLUGIN_ABI ? p->name : "?", (unsigned long long)p->ops_hash,
-                 (unsigned long long)kin_ops_hash());
+        kin_fail(
+            cx, KIN_UNSUPPORTED,
+            "libkin_%s.so (plug-in '%s') was made for another kin (its hash is %016llx, this one's %016llx): "
+            "build both from the same sources",
+            name, p->abi == KIN_PLUGIN_ABI ? p->name : "?", (unsigned long long)p->ops_hash,
+            (unsigned long long)kin_ops_hash());
     kin_backend *b = p && cx->status == KIN_OK ? p->init(cx) : NULL;
     if (!b) dlclose(library); /* a library in use stays until the program ends */
     return b;

@@ -29,7 +29,8 @@ static bool find(kin_ctx *cx)
     snprintf(path, sizeof path, "%s/libkin_cuda.so", folder);
     setenv("KIN_PLUGINS", folder, 1);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library && symbol(library, "cuemu_set", &set) && symbol(library, "cuemu_launches", &launches)) return true;
+    if (library && symbol(library, "cuemu_set", &set) && symbol(library, "cuemu_launches", &launches))
+        return true;
     kin_fail(cx, KIN_IO, "the emulated plug-in: %s", dlerror());
     return false;
 }

@@ -406,7 +406,8 @@ static void mirror_tensors(mirrors *m, kin_tensor *t, const kin_tensor *from, in
 static void bring_back(mirrors *m, const char *what)
 {
     kin_ctx cx = {0};
-    for (int i = 0; i < m->count; i++) m->b->download(m->b, m->list[i].host, m->list[i].device, m->list[i].bytes);
+    for (int i = 0; i < m->count; i++)
+        m->b->download(m->b, m->list[i].host, m->list[i].device, m->list[i].bytes);
     for (int i = 0; i < m->count; i++) m->b->release(m->b, m->list[i].device, m->list[i].bytes);
     if (kin_backend_check(&cx, m->b) != KIN_OK) fail_msg("%s on %s: %s", what, m->b->name, cx.message);
 }

@@ -1,6 +1,6 @@
-/* The CUDA kernels on this processor (tests/cuemu), generated from the tables: T4 and what goes with it, forward
- * and backward, '+=', subsets, a sample alone, the same bits twice and in every order of threads; every kernel of
- * the sources was launched. */
+/* The CUDA kernels on this processor (tests/cuemu), generated from the tables: T4 and what goes with it,
+ * forward and backward, '+=', subsets, a sample alone, the same bits twice and in every order of threads;
+ * every kernel of the sources was launched. */
 #include <ctype.h>
 #include <dirent.h>
 #include <math.h>
@@ -132,8 +132,8 @@ static void fn_run(kin_backend *b, const fn_case *c, int64_t n, kin_tensor t[4])
 
 static void functions_without_gradients(void **state)
 {
-    static const fn_case list[KIN_FN_COUNT] = {{KIN_FN_adamw, 4, &adamw}, {KIN_FN_ema, 2, &ema},
-                                               {KIN_FN_sumsq, 2, NULL}};
+    static const fn_case list[KIN_FN_COUNT] = {
+        {KIN_FN_adamw, 4, &adamw}, {KIN_FN_ema, 2, &ema}, {KIN_FN_sumsq, 2, NULL}};
     static const int64_t sizes[] = {0, 1, 7, 1000, 50003};
     (void)state;
     for (int f = 0; f < KIN_FN_COUNT; f++)
@@ -147,8 +147,8 @@ static void functions_without_gradients(void **state)
                 for (int64_t k = 0; k < kin_count(&want[i]); k++) {
                     const double x = op_value(&got[i], k), y = op_value(&want[i], k);
                     if (!(fabs(x - y) <= tol * (fabs(y) + 0.1)))
-                        fail_msg("%s, threads %s: tensor %d [%lld] is %.9g, not %.9g", kin_fn_name(list[f].fn),
-                                 order, i, (long long)k, x, y);
+                        fail_msg("%s, threads %s: tensor %d [%lld] is %.9g, not %.9g",
+                                 kin_fn_name(list[f].fn), order, i, (long long)k, x, y);
                 }
                 test_free(got[i].ptr);
                 test_free(want[i].ptr);

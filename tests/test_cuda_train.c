@@ -1,5 +1,5 @@
-/* Whole steps of a two-tower model on the emulated GPU against the processor, by the `device` option; what is said
- * when there is no GPU or no plug-in for this kin. */
+/* Whole steps of a two-tower model on the emulated GPU against the processor, by the `device` option; what is
+ * said when there is no GPU or no plug-in for this kin. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,9 +21,11 @@ static char folder[64];
 /* With everything random that there is: dropout, stochastic depth, dropped patches. */
 static const char model_json[] =
     "{\"embed_dim\": 16,"
-    " \"vision_cfg\": {\"image_size\": 32, \"layers\": 2, \"width\": 32, \"head_width\": 16, \"patch_size\": 8,"
+    " \"vision_cfg\": {\"image_size\": 32, \"layers\": 2, \"width\": 32, \"head_width\": 16, \"patch_size\": "
+    "8,"
     "  \"patch_dropout\": 0.25},"
-    " \"text_cfg\": {\"context_length\": 24, \"vocab_size\": 560, \"width\": 32, \"heads\": 2, \"layers\": 2},"
+    " \"text_cfg\": {\"context_length\": 24, \"vocab_size\": 560, \"width\": 32, \"heads\": 2, \"layers\": "
+    "2},"
     " \"kin_cfg\": {\"text\": {\"dropout\": 0.1}, \"vision\": {\"drop_path\": 0.2}}}";
 static const char options[] = "batch = 8\nlr = 2e-3\nsteps = 5\nlog-every = 1\nema = 0.9\nnegatives = 1\n"
                               "eval-every = 5\neval-batch = 16\nseed = 3\n";
@@ -92,10 +94,11 @@ static void losses_agree(const record *a, const record *b, const char *what)
 {
     for (int i = 0; i < STEPS; i++) {
         if (!(fabs(a->loss[i] - b->loss[i]) <= 1e-5 * fabs(b->loss[i])))
-            fail_msg("%s, step %d: the loss is %.9g on the GPU, %.9g on the processor", what, i + 1, a->loss[i],
-                     b->loss[i]);
+            fail_msg("%s, step %d: the loss is %.9g on the GPU, %.9g on the processor", what, i + 1,
+                     a->loss[i], b->loss[i]);
         if (!(fabs(a->norm[i] - b->norm[i]) <= 1e-4 * b->norm[i]))
-            fail_msg("%s, step %d: the gradient's norm is %.9g, not %.9g", what, i + 1, a->norm[i], b->norm[i]);
+            fail_msg("%s, step %d: the gradient's norm is %.9g, not %.9g", what, i + 1, a->norm[i],
+                     b->norm[i]);
         assert_true(a->flops[i] == b->flops[i]);
     }
 }

@@ -104,7 +104,8 @@ static const moment *named(const moment *list, int64_t n, const char *name)
     return i < n ? &list[i] : NULL;
 }
 
-static kin_status write_moments(kin_ctx *cx, const kin_params *p, kin_st_writer *w, const moment *list, int64_t n)
+static kin_status write_moments(kin_ctx *cx, const kin_params *p, kin_st_writer *w, const moment *list,
+                                int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         const kin_shape *s = &p->param[list[i].param].shape;

@@ -138,8 +138,8 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
     return c->program;
 }
 
-kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name, const void *host,
-                              int64_t bytes)
+kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
+                              const void *host, int64_t bytes)
 {
     if (s->backend->host) return kin_program_bind(cx, p, name, kin_only_read(host));
     enum { STAGES = sizeof s->stage / sizeof *s->stage };

@@ -48,8 +48,8 @@ void kin_programs_close(kin_programs *s);
 kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
                               int64_t texts, int64_t tokens);
 /* Binds an input that lies in host memory (name a literal, bytes live): as it is, or uploaded. */
-kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name, const void *host,
-                              int64_t bytes);
+kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
+                              const void *host, int64_t bytes);
 /* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */
 int64_t kin_token_bucket(int64_t tokens, int64_t most);
 

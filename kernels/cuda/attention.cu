@@ -1,7 +1,7 @@
 #include "kernels/cuda/reduce.cuh"
 
-/* Flash attention over ragged sequences (Dao et al. 2022): tiles of queries against tiles of keys, the scores of
- * one pair of tiles at a time. A block has 16 rows of its own side (queries, or keys for dk and dv), eight
+/* Flash attention over ragged sequences (Dao et al. 2022): tiles of queries against tiles of keys, the scores
+ * of one pair of tiles at a time. A block has 16 rows of its own side (queries, or keys for dk and dv), eight
  * neighbouring lanes a row, and walks over the other side 16 at a time. Scores, statistics and sums are f32.
  *
  * Which sequence a block belongs to is found from the offsets: the tiles of sequence b begin at slot
@@ -51,7 +51,8 @@ static attention_args args_of(const kin_call *c, bool by_keys)
     return a;
 }
 
-/* The tile of a slot: rows first .. first + rows - 1 of sequence b, the tile's first being `from` within it. */
+/* The tile of a slot: rows first .. first + rows - 1 of sequence b, the tile's first being `from` within it.
+ */
 struct place {
     int64_t b, from, rows;
 };
@@ -234,8 +235,8 @@ __global__ void __launch_bounds__(THREADS)
 /* The same from the side of the keys: over the query heads of their group and the queries that see them. */
 template <class T>
 __global__ void __launch_bounds__(THREADS)
-    attention_to_keys(attention_args a, const T *q, const T *k, const T *v, const float *lse, const float *delta,
-                      const float *dout, float *dk, float *dv, bool add_k, bool add_v)
+    attention_to_keys(attention_args a, const T *q, const T *k, const T *v, const float *lse,
+                      const float *delta, const float *dout, float *dk, float *dv, bool add_k, bool add_v)
 {
     DYN_SHARED(float, room);
     SHARED(float, p, [SIDE][SIDE + 1]);
@@ -329,7 +330,8 @@ void kin_cuda_attention_bwd(const kin_call *c)
     float *dq = ptr<float>(c->din[in[0]]), *dk = ptr<float>(c->din[in[1]]), *dv = ptr<float>(c->din[in[2]]);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        const T *q = ptr<const T>(c->in[in[0]]), *k = ptr<const T>(c->in[in[1]]), *v = ptr<const T>(c->in[in[2]]);
+        const T *q = ptr<const T>(c->in[in[0]]), *k = ptr<const T>(c->in[in[1]]),
+                *v = ptr<const T>(c->in[in[2]]);
         RUN(d, dim3(blocks_for(count, 4)), dim3(128), 0, attention_delta<T>, count, by_query.width,
             ptr<const T>(c->out[0]), dout, delta);
         if (dq)

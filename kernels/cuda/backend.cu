@@ -122,8 +122,10 @@ static kin_backend *open_backend(kin_ctx *cx)
     if (cudaGetDeviceProperties(&p, 0) != cudaSuccess || p.major < 8 || !open_device(d)) {
         const cudaError_t why = cudaGetLastError();
         if (why == cudaSuccess)
-            kin_fail(cx, KIN_UNSUPPORTED, "device = cuda: %s is too old; a GPU of compute capability 8.0 or more is "
-                                          "needed", p.name);
+            kin_fail(cx, KIN_UNSUPPORTED,
+                     "device = cuda: %s is too old; a GPU of compute capability 8.0 or more is "
+                     "needed",
+                     p.name);
         else
             kin_fail(cx, why == cudaErrorMemoryAllocation ? KIN_NOMEM : KIN_UNSUPPORTED,
                      "device = cuda: %s cannot be used: %s", p.name, cudaGetErrorString(why));

@@ -11,15 +11,26 @@ static conv_args args_of(const kin_call *c)
 {
     const kin_conv2d_attr *a = attr_of<kin_conv2d_attr>(c);
     const kin_tensor &x = c->in[0], &w = c->in[1], &y = c->out[0];
-    return {x.dim[0], x.dim[1], x.dim[2], x.dim[3], y.dim[1], y.dim[2], y.dim[3], w.dim[1], w.dim[2],
-            w.dim[3], a->stride, a->pad, w.dim[0] / a->groups};
+    return {x.dim[0],
+            x.dim[1],
+            x.dim[2],
+            x.dim[3],
+            y.dim[1],
+            y.dim[2],
+            y.dim[3],
+            w.dim[1],
+            w.dim[2],
+            w.dim[3],
+            a->stride,
+            a->pad,
+            w.dim[0] / a->groups};
 }
 
-template <class T>
-__global__ void conv_forward(conv_args a, const T *x, const T *w, const float *bias, T *y)
+template <class T> __global__ void conv_forward(conv_args a, const T *x, const T *w, const float *bias, T *y)
 {
     for (EACH(i, a.batch * a.ho * a.wo * a.co)) {
-        const int64_t co = i % a.co, ox = i / a.co % a.wo, oy = i / a.co / a.wo % a.ho, b = i / a.co / a.wo / a.ho;
+        const int64_t co = i % a.co, ox = i / a.co % a.wo, oy = i / a.co / a.wo % a.ho,
+                      b = i / a.co / a.wo / a.ho;
         const int64_t first = co / a.per_group * a.depth;
         float sum = bias ? bias[co] : 0.0f;
         for (int64_t ky = 0; ky < a.kh; ky++)
@@ -81,10 +92,7 @@ __global__ void conv_to_weight(conv_args a, const T *x, const float *dy, float *
 struct conv_bias {
     int64_t width;
     const float *dy;
-    __device__ void operator()(int64_t row, int64_t col, float *v) const
-    {
-        v[0] = dy[row * width + col];
-    }
+    __device__ void operator()(int64_t row, int64_t col, float *v) const { v[0] = dy[row * width + col]; }
 };
 
 void kin_cuda_conv2d_fwd(const kin_call *c)

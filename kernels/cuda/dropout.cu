@@ -9,8 +9,7 @@ struct dropout_args {
 };
 
 /* A thread has the four channels that one draw is for. to = from * factor, or to += it. */
-template <class T, class F>
-__global__ void dropout_apply(dropout_args a, const T *from, F *to, bool add)
+template <class T, class F> __global__ void dropout_apply(dropout_args a, const T *from, F *to, bool add)
 {
     const int64_t groups = (a.width + 3) / 4;
     for (EACH(i, a.rows * groups)) {
@@ -34,7 +33,12 @@ static dropout_args args_of(const kin_call *c)
 {
     const kin_dropout_attr *a = attr_of<kin_dropout_attr>(c);
     const int64_t rows = c->out[0].dim[0];
-    return {rows, c->out[0].dim[1], c->sample0, c->rng_key, a->p, a->per_sample != 0,
+    return {rows,
+            c->out[0].dim[1],
+            c->sample0,
+            c->rng_key,
+            a->p,
+            a->per_sample != 0,
             ragged_of(c->in[1], a->t, rows)};
 }
 
@@ -43,8 +47,8 @@ void kin_cuda_dropout_fwd(const kin_call *c)
     const dropout_args a = args_of(c);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        RUN(dev_of(c), dim3(blocks_for(a.rows * ((a.width + 3) / 4), KIN_CUDA_BLOCK)), dim3(KIN_CUDA_BLOCK), 0,
-            (dropout_apply<T, T>), a, ptr<const T>(c->in[0]), ptr<T>(c->out[0]), false);
+        RUN(dev_of(c), dim3(blocks_for(a.rows * ((a.width + 3) / 4), KIN_CUDA_BLOCK)), dim3(KIN_CUDA_BLOCK),
+            0, (dropout_apply<T, T>), a, ptr<const T>(c->in[0]), ptr<T>(c->out[0]), false);
     });
 }
 

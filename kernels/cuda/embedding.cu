@@ -30,15 +30,16 @@ void kin_cuda_embedding_fwd(const kin_call *c)
     const int64_t rows = c->in[0].dim[0], width = c->in[1].dim[1];
     by_type(c, c->in[1], [&](auto zero) {
         typedef decltype(zero) T;
-        RUN(dev_of(c), dim3(blocks_for(rows * width, BLOCK)), dim3(BLOCK), 0, embedding_forward<T>, rows, width,
-            c->in[1].dim[0], c->in[2].rank < 0 ? 0 : c->in[2].dim[0], ragged_of(c->in[3], fixed_of(c), rows),
-            ptr<const int32_t>(c->in[0]), ptr<const T>(c->in[1]), ptr<const T>(c->in[2]), ptr<T>(c->out[0]));
+        RUN(dev_of(c), dim3(blocks_for(rows * width, BLOCK)), dim3(BLOCK), 0, embedding_forward<T>, rows,
+            width, c->in[1].dim[0], c->in[2].rank < 0 ? 0 : c->in[2].dim[0],
+            ragged_of(c->in[3], fixed_of(c), rows), ptr<const int32_t>(c->in[0]), ptr<const T>(c->in[1]),
+            ptr<const T>(c->in[2]), ptr<T>(c->out[0]));
     });
 }
 
-/* The gradient of a table: rows of the batch are sorted by id, equal ids in the order of the batch, so that every
- * row of the table has one owner and one order of summation. start [limit + 1] and order [count] are integers;
- * counting them by atomics is exact. */
+/* The gradient of a table: rows of the batch are sorted by id, equal ids in the order of the batch, so that
+ * every row of the table has one owner and one order of summation. start [limit + 1] and order [count] are
+ * integers; counting them by atomics is exact. */
 
 static __global__ void embedding_count(int64_t count, int64_t limit, const int32_t *ids, int32_t *start)
 {
@@ -163,8 +164,7 @@ __device__ static inline int64_t position(const tokens_args &a, int64_t b, int64
     return r < a.n ? r : a.n + (a.keep ? a.keep[b * a.k + r - a.n] : r - a.n);
 }
 
-template <class T>
-__global__ void tokens_forward(tokens_args a, const T *x, const T *cls, const T *pos, T *y)
+template <class T> __global__ void tokens_forward(tokens_args a, const T *x, const T *cls, const T *pos, T *y)
 {
     const int64_t t = a.n + a.k;
     for (EACH(i, a.samples * t * a.width)) {

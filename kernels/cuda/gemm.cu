@@ -16,7 +16,7 @@ void kin_cuda_gemm(kin_cuda_dev *d, const product &p)
     const float one = 1.0f, beta = p.add ? 1.0f : 0.0f;
     const cublasStatus_t s =
         cublasGemmEx(d->blas, p.tb ? CUBLAS_OP_T : CUBLAS_OP_N, p.ta ? CUBLAS_OP_T : CUBLAS_OP_N, (int)p.n,
-                     (int)p.m, (int)p.k, &one, p.b, CUDA_R_32F, (int)p.ldb, p.a, CUDA_R_32F, (int)p.lda, &beta,
-                     p.c, CUDA_R_32F, (int)p.ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+                     (int)p.m, (int)p.k, &one, p.b, CUDA_R_32F, (int)p.ldb, p.a, CUDA_R_32F, (int)p.lda,
+                     &beta, p.c, CUDA_R_32F, (int)p.ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
     if (s != CUBLAS_STATUS_SUCCESS) kin_cuda_note(d, cudaErrorInvalidValue, "cublasGemmEx");
 }

@@ -1,10 +1,11 @@
 /* gpu: what every CUDA kernel of kin is written with. A .cu file includes this and the headers beside it.
  *
- * The sources are compiled by nvcc, and by g++ over the headers of tests/cuemu, which define LAUNCH, SHARED and
- * DYN_SHARED their own way. Kernels are templates over the type T that activations are stored in; arithmetic,
- * statistics and gradients are f32. Sums have a fixed order: no atomics on floats, cuts by shape alone, so the same
- * call gives the same bits. Nothing is allocated and nothing is read back: what a kernel needs to know (offsets,
- * counts, scalars) it reads on the device. Names of kernels are unique over all files. */
+ * The sources are compiled by nvcc, and by g++ over the headers of tests/cuemu, which define LAUNCH, SHARED
+ * and DYN_SHARED their own way. Kernels are templates over the type T that activations are stored in;
+ * arithmetic, statistics and gradients are f32. Sums have a fixed order: no atomics on floats, cuts by shape
+ * alone, so the same call gives the same bits. Nothing is allocated and nothing is read back: what a kernel
+ * needs to know (offsets, counts, scalars) it reads on the device. Names of kernels are unique over all
+ * files. */
 #ifndef KIN_CUDA_GPU_H
 #define KIN_CUDA_GPU_H
 #include <cublas_v2.h>
@@ -67,7 +68,8 @@ extern const kin_fn_kernel kin_cuda_fns[KIN_FN_COUNT];
 /* backend.cu: keeps the first failure. */
 void kin_cuda_note(kin_cuda_dev *d, cudaError_t e, const char *what);
 
-/* One launch on the backend's stream; an empty grid is no work. RUN(d, grid, block, shared, kernel, args...). */
+/* One launch on the backend's stream; an empty grid is no work. RUN(d, grid, block, shared, kernel, args...).
+ */
 #define RUN(d, grid, block, shared, kernel, ...)                                                             \
     do {                                                                                                     \
         const dim3 run_grid_ = grid, run_block_ = block;                                                     \

@@ -1,7 +1,7 @@
 #include "kernels/cuda/pairs.cuh"
 
-/* A line is a row of the logits, or a column. What is known of it so far: its largest logit, sum of e^(z - most),
- * sums of z and of z over its positives; backward: the sum of gradient times logit. */
+/* A line is a row of the logits, or a column. What is known of it so far: its largest logit, sum of e^(z -
+ * most), sums of z and of z over its positives; backward: the sum of gradient times logit. */
 struct line {
     double sum, all, hits;
     float most, positives;
@@ -21,8 +21,14 @@ static infonce_args args_of(const kin_call *c)
 {
     const int64_t n = c->in[0].dim[0], m = c->in[1].dim[0];
     line *lines = (line *)c->scratch;
-    return {n, m, attr_of<kin_infonce_attr>(c)->smoothing, ptr<const float>(c->in[2]),
-            ptr<const int32_t>(c->in[3]), ptr<const int32_t>(c->in[4]), lines, (double *)(lines + n + m)};
+    return {n,
+            m,
+            attr_of<kin_infonce_attr>(c)->smoothing,
+            ptr<const float>(c->in[2]),
+            ptr<const int32_t>(c->in[3]),
+            ptr<const int32_t>(c->in[4]),
+            lines,
+            (double *)(lines + n + m)};
 }
 
 __device__ static inline bool positive(const infonce_args &a, int64_t i, int64_t j)
@@ -166,8 +172,8 @@ void kin_cuda_infonce_fwd(const kin_call *c)
         ptr<float>(c->out[2]));
 }
 
-/* d loss / d logit = (softmax_row - target_row) / 2R + (softmax_column - target_column) / 2C, over the lines that
- * have a positive. In place of the products: the gradients of the products. */
+/* d loss / d logit = (softmax_row - target_row) / 2R + (softmax_column - target_column) / 2C, over the lines
+ * that have a positive. In place of the products: the gradients of the products. */
 static __global__ void infonce_gradient(infonce_args a, tile t, const float *lse_a, const float *lse_b,
                                         const float *dloss)
 {

@@ -20,8 +20,8 @@ void kin_cuda_linear_fwd(const kin_call *c)
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
         T *y = ptr<T>(c->out[0]), *z = act ? ptr<T>(c->out[1]) : y;
-        kin_cuda_gemm(dev_of(c), {false, !a->w_kn, false, rows, width, depth, c->in[0].ptr, depth, c->in[1].ptr,
-                                  a->w_kn ? width : depth, z, width});
+        kin_cuda_gemm(dev_of(c), {false, !a->w_kn, false, rows, width, depth, c->in[0].ptr, depth,
+                                  c->in[1].ptr, a->w_kn ? width : depth, z, width});
         const float *bias = ptr<const float>(c->in[2]);
         if (bias || act)
             RUN(dev_of(c), dim3(blocks_for(rows * width, KIN_CUDA_BLOCK)), dim3(KIN_CUDA_BLOCK), 0,

@@ -48,10 +48,19 @@ static void forward(const kin_call *c, bool centred)
     const int64_t rows = kin_rows(&c->in[0]), width = kin_cols(&c->in[0]);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        norm_args<T> a = {rows, width, attr_of<kin_norm_attr>(c)->eps, centred, width <= CACHED,
-                          ptr<const T>(c->in[0]), ptr<const T>(c->in[1]), ptr<const float>(c->in[2]),
-                          centred ? ptr<const float>(c->in[3]) : nullptr, ptr<T>(c->out[0]), ptr<T>(c->out[1]),
-                          centred ? ptr<float>(c->out[2]) : nullptr, ptr<float>(c->out[centred ? 3 : 2])};
+        norm_args<T> a = {rows,
+                          width,
+                          attr_of<kin_norm_attr>(c)->eps,
+                          centred,
+                          width <= CACHED,
+                          ptr<const T>(c->in[0]),
+                          ptr<const T>(c->in[1]),
+                          ptr<const float>(c->in[2]),
+                          centred ? ptr<const float>(c->in[3]) : nullptr,
+                          ptr<T>(c->out[0]),
+                          ptr<T>(c->out[1]),
+                          centred ? ptr<float>(c->out[2]) : nullptr,
+                          ptr<float>(c->out[centred ? 3 : 2])};
         const size_t shared = a.cached ? (size_t)(ROWS * width) * sizeof(float) : 0;
         RUN(dev_of(c), dim3(blocks_for(rows, ROWS)), dim3(32 * ROWS), shared, norm_forward<T>, a);
     });
@@ -110,13 +119,20 @@ static void backward(const kin_call *c, bool centred)
     kin_cuda_dev *d = dev_of(c);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        norm_back<T> a = {rows, width, centred, residual ? ptr<const T>(c->out[1]) : ptr<const T>(c->in[0]),
-                          ptr<const float>(c->in[2]), centred ? ptr<const float>(c->out[2]) : nullptr,
-                          ptr<const float>(c->out[centred ? 3 : 2]), ptr<const float>(c->dout[0]),
-                          residual ? ptr<const float>(c->dout[1]) : nullptr, ptr<float>(c->din[0]),
-                          ptr<float>(c->din[1]), adds(c, 0), adds(c, 1)};
-        if (a.dx || a.dr)
-            RUN(d, dim3(blocks_for(rows, ROWS)), dim3(32 * ROWS), 0, norm_backward<T>, a);
+        norm_back<T> a = {rows,
+                          width,
+                          centred,
+                          residual ? ptr<const T>(c->out[1]) : ptr<const T>(c->in[0]),
+                          ptr<const float>(c->in[2]),
+                          centred ? ptr<const float>(c->out[2]) : nullptr,
+                          ptr<const float>(c->out[centred ? 3 : 2]),
+                          ptr<const float>(c->dout[0]),
+                          residual ? ptr<const float>(c->dout[1]) : nullptr,
+                          ptr<float>(c->din[0]),
+                          ptr<float>(c->din[1]),
+                          adds(c, 0),
+                          adds(c, 1)};
+        if (a.dx || a.dr) RUN(d, dim3(blocks_for(rows, ROWS)), dim3(32 * ROWS), 0, norm_backward<T>, a);
         float *const out[2] = {ptr<float>(c->din[2]), centred ? ptr<float>(c->din[3]) : nullptr};
         const bool add[2] = {adds(c, 2), adds(c, 3)};
         if (!a.dy) {

@@ -1,5 +1,5 @@
-/* pairs: what the contrastive losses share. The logits a_i . b_j exist one tile at a time, made by cuBLAS in the
- * backend's room for a tile; each is computed once forward and once backward. */
+/* pairs: what the contrastive losses share. The logits a_i . b_j exist one tile at a time, made by cuBLAS in
+ * the backend's room for a tile; each is computed once forward and once backward. */
 #ifndef KIN_CUDA_PAIRS_H
 #define KIN_CUDA_PAIRS_H
 #include "kernels/cuda/reduce.cuh"
@@ -18,8 +18,9 @@ template <class F> static void each_tile(const kin_call *c, F f)
     for (int64_t i = 0; i < n; i += KIN_CUDA_TILE)
         for (int64_t j = 0; j < m; j += KIN_CUDA_TILE) {
             const tile t = {i, kin_min64(KIN_CUDA_TILE, n - i), j, kin_min64(KIN_CUDA_TILE, m - j), d->tile};
-            kin_cuda_gemm(d, {false, true, false, t.rows, t.cols, width, ptr<const float>(c->in[0]) + i * width,
-                              width, ptr<const float>(c->in[1]) + j * width, width, t.z, t.cols});
+            kin_cuda_gemm(d,
+                          {false, true, false, t.rows, t.cols, width, ptr<const float>(c->in[0]) + i * width,
+                           width, ptr<const float>(c->in[1]) + j * width, width, t.z, t.cols});
             f(t);
         }
 }

@@ -37,8 +37,12 @@ static __global__ void patchify_backward(patchify_args a, const float *dy, float
 
 static patchify_args args_of(const kin_call *c)
 {
-    return {*attr_of<kin_patchify_attr>(c), kin_count(&c->out[0]), c->out[0].dim[1], c->in[0].dim[1],
-            c->in[0].dim[2], c->in[0].dim[3]};
+    return {*attr_of<kin_patchify_attr>(c),
+            kin_count(&c->out[0]),
+            c->out[0].dim[1],
+            c->in[0].dim[1],
+            c->in[0].dim[2],
+            c->in[0].dim[3]};
 }
 
 void kin_cuda_patchify_fwd(const kin_call *c)
@@ -105,8 +109,8 @@ static __global__ void patch_drop_choose(uint64_t key, int64_t sample0, int64_t 
 }
 
 template <class T>
-__global__ void patch_drop_take(int64_t count, int64_t width, int64_t patches, int64_t keep, const int32_t *idx,
-                                const T *x, T *y)
+__global__ void patch_drop_take(int64_t count, int64_t width, int64_t patches, int64_t keep,
+                                const int32_t *idx, const T *x, T *y)
 {
     for (EACH(k, count * width)) {
         const int64_t m = k / width;
@@ -128,12 +132,12 @@ void kin_cuda_patch_drop_fwd(const kin_call *c)
     const kin_patch_drop_attr *a = attr_of<kin_patch_drop_attr>(c);
     const int64_t width = c->in[0].dim[1], count = c->out[0].dim[0];
     int32_t *idx = ptr<int32_t>(c->out[1]);
-    RUN(dev_of(c), dim3((unsigned)(c->in[0].dim[0] / a->patches)), dim3(BLOCK), 0, patch_drop_choose, c->rng_key,
-        c->sample0, a->patches, a->keep, idx);
+    RUN(dev_of(c), dim3((unsigned)(c->in[0].dim[0] / a->patches)), dim3(BLOCK), 0, patch_drop_choose,
+        c->rng_key, c->sample0, a->patches, a->keep, idx);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        RUN(dev_of(c), dim3(blocks_for(count * width, BLOCK)), dim3(BLOCK), 0, patch_drop_take<T>, count, width,
-            a->patches, a->keep, idx, ptr<const T>(c->in[0]), ptr<T>(c->out[0]));
+        RUN(dev_of(c), dim3(blocks_for(count * width, BLOCK)), dim3(BLOCK), 0, patch_drop_take<T>, count,
+            width, a->patches, a->keep, idx, ptr<const T>(c->in[0]), ptr<T>(c->out[0]));
     });
 }
 
@@ -144,5 +148,6 @@ void kin_cuda_patch_drop_bwd(const kin_call *c)
     if (!wanted(c, 0) || no_cotangent(c, 1)) return;
     clear(c, 0);
     RUN(dev_of(c), dim3(blocks_for(count * width, BLOCK)), dim3(BLOCK), 0, patch_drop_return, count, width,
-        a->patches, a->keep, ptr<const int32_t>(c->out[1]), ptr<const float>(c->dout[0]), ptr<float>(c->din[0]));
+        a->patches, a->keep, ptr<const int32_t>(c->out[1]), ptr<const float>(c->dout[0]),
+        ptr<float>(c->din[0]));
 }

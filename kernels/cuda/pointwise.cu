@@ -48,8 +48,8 @@ __global__ void scale_forward(int64_t count, int64_t width, const T *x, const fl
     for (EACH(k, count)) store(y + k, load(x + k) * g[k % width]);
 }
 
-static __global__ void scale_backward(int64_t count, int64_t width, const float *g, const float *dy, float *dx,
-                                      bool add)
+static __global__ void scale_backward(int64_t count, int64_t width, const float *g, const float *dy,
+                                      float *dx, bool add)
 {
     for (EACH(k, count)) put(dx + k, dy[k] * g[k % width], add);
 }
@@ -105,7 +105,8 @@ template <class F> static void cast_from(const kin_call *c)
     const F *x = ptr<const F>(c->in[0]);
     switch (c->out[0].dtype) {
     case KIN_BF16:
-        RUN(dev_of(c), grid, block, 0, (cast_forward<F, __nv_bfloat16>), count, x, ptr<__nv_bfloat16>(c->out[0]));
+        RUN(dev_of(c), grid, block, 0, (cast_forward<F, __nv_bfloat16>), count, x,
+            ptr<__nv_bfloat16>(c->out[0]));
         break;
     case KIN_F16:
         RUN(dev_of(c), grid, block, 0, (cast_forward<F, __half>), count, x, ptr<__half>(c->out[0]));

@@ -60,6 +60,6 @@ void kin_cuda_pool_bwd(const kin_call *c)
 {
     if (!wanted(c, 0) || no_cotangent(c, 1)) return;
     const pool_args a = args_of(c);
-    RUN(dev_of(c), dim3(blocks_for(a.rows * a.width, KIN_CUDA_BLOCK)), dim3(KIN_CUDA_BLOCK), 0, pool_backward, a,
-        ptr<const float>(c->dout[0]), ptr<float>(c->din[0]), adds(c, 0));
+    RUN(dev_of(c), dim3(blocks_for(a.rows * a.width, KIN_CUDA_BLOCK)), dim3(KIN_CUDA_BLOCK), 0, pool_backward,
+        a, ptr<const float>(c->dout[0]), ptr<float>(c->din[0]), adds(c, 0));
 }

@@ -42,8 +42,8 @@ __device__ static inline float block_max(float v, float *room)
 }
 
 /* ---- columns: N values a column, each summed over all rows ----
- * f(row, column, v) gives the values v [N] of one element. Two passes: kin_chunks(rows) chunks, then the chunks in
- * order. */
+ * f(row, column, v) gives the values v [N] of one element. Two passes: kin_chunks(rows) chunks, then the
+ * chunks in order. */
 enum { COLUMNS = 32, DOWN = 8 };
 
 template <int N, class F>
@@ -83,8 +83,8 @@ static void column_sums(kin_cuda_dev *d, F f, int64_t rows, int64_t cols, float 
                         const bool add[N])
 {
     const int64_t chunks = kin_chunks(rows);
-    RUN(d, dim3(blocks_for(cols, COLUMNS), (unsigned)chunks), dim3(COLUMNS, DOWN), 0, (columns_partial<N, F>), f,
-        rows, cols, chunks, partial);
+    RUN(d, dim3(blocks_for(cols, COLUMNS), (unsigned)chunks), dim3(COLUMNS, DOWN), 0, (columns_partial<N, F>),
+        f, rows, cols, chunks, partial);
     for (int i = 0; i < N; i++)
         if (out[i])
             RUN(d, dim3(blocks_for(cols, KIN_CUDA_BLOCK)), dim3(KIN_CUDA_BLOCK), 0, columns_total,

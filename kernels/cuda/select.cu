@@ -25,7 +25,8 @@ template <class T> __global__ void concat_forward(joined l, const T *a, const T 
 }
 
 /* `size` elements of each block, from `at` on. */
-static __global__ void concat_backward(joined l, int64_t at, int64_t size, const float *dy, float *dx, bool add)
+static __global__ void concat_backward(joined l, int64_t at, int64_t size, const float *dy, float *dx,
+                                       bool add)
 {
     for (EACH(k, l.outer * size)) put(dx + k, dy[k / size * (l.na + l.nb) + at + k % size], add);
 }
@@ -47,7 +48,8 @@ void kin_cuda_concat_bwd(const kin_call *c)
     for (int i = 0; i < 2; i++)
         if (wanted(c, i))
             RUN(dev_of(c), dim3(blocks_for(kin_count(&c->in[i]), BLOCK)), dim3(BLOCK), 0, concat_backward, l,
-                i ? l.na : 0, i ? l.nb : l.na, ptr<const float>(c->dout[0]), ptr<float>(c->din[i]), adds(c, i));
+                i ? l.na : 0, i ? l.nb : l.na, ptr<const float>(c->dout[0]), ptr<float>(c->din[i]),
+                adds(c, i));
 }
 
 /* ---- slice: a matrix [rows, width] of which columns start .. start + count - 1 are taken ---- */

@@ -1,10 +1,11 @@
 #include "kernels/cuda/pairs.cuh"
 
-/* Scratch: sums [N][2]: a row's loss; backward: of gradient times logit's scaled product, and of gradients. */
+/* Scratch: sums [N][2]: a row's loss; backward: of gradient times logit's scaled product, and of gradients.
+ */
 
 /* A block a row of the tile. dloss NULL: the losses; else the gradients of the products, in place. */
-static __global__ void siglip_rows(tile t, int64_t n, const float *scale, const float *bias, const float *dloss,
-                                   double *sums)
+static __global__ void siglip_rows(tile t, int64_t n, const float *scale, const float *bias,
+                                   const float *dloss, double *sums)
 {
     SHARED(double, room, [32]);
     const int64_t i = t.row0 + blockIdx.x;
@@ -52,8 +53,8 @@ void kin_cuda_siglip_fwd(const kin_call *c)
 {
     const int64_t n = c->in[0].dim[0];
     rows(c, nullptr);
-    RUN(dev_of(c), dim3(1), dim3(KIN_CUDA_BLOCK), 0, siglip_total, n, (const double *)c->scratch, 1.0 / (double)n,
-        ptr<float>(c->out[0]), false);
+    RUN(dev_of(c), dim3(1), dim3(KIN_CUDA_BLOCK), 0, siglip_total, n, (const double *)c->scratch,
+        1.0 / (double)n, ptr<float>(c->out[0]), false);
 }
 
 void kin_cuda_siglip_bwd(const kin_call *c)

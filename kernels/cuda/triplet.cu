@@ -76,8 +76,8 @@ void kin_cuda_triplet_fwd(const kin_call *c)
     RUN(d, dim3(1), dim3(KIN_CUDA_BLOCK), 0, triplet_loss, n, most, ptr<float>(c->out[0]));
 }
 
-/* A block a row i of da (or db): what pushed it, then those that it pushed. mine: who row i is pushed from, theirs:
- * whom the other side's rows are pushed from. */
+/* A block a row i of da (or db): what pushed it, then those that it pushed. mine: who row i is pushed from,
+ * theirs: whom the other side's rows are pushed from. */
 static __global__ void triplet_backward(int64_t n, int64_t width, const float *other, const int32_t *mine,
                                         const int32_t *theirs, const float *dloss, float *to, bool add)
 {

@@ -4,7 +4,8 @@ enum { BLOCK = KIN_CUDA_BLOCK };
 
 /* A block a row: its log-sum-exp and loss. */
 template <class T>
-__global__ void xent_rows(int64_t width, float eps, const T *z, const int32_t *labels, float *lse, double *losses)
+__global__ void xent_rows(int64_t width, float eps, const T *z, const int32_t *labels, float *lse,
+                          double *losses)
 {
     SHARED(float, room, [32]);
     SHARED(double, wide, [32]);
@@ -24,7 +25,8 @@ __global__ void xent_rows(int64_t width, float eps, const T *z, const int32_t *l
     const double l = (double)most + log(sum);
     const int label = labels[m];
     lse[m] = (float)l;
-    const double hit = label >= 0 && label < width ? (1.0 - (double)eps) * (l - (double)load(row + label)) : 0.0;
+    const double hit =
+        label >= 0 && label < width ? (1.0 - (double)eps) * (l - (double)load(row + label)) : 0.0;
     losses[m] = label < 0 ? 0.0 : hit + (double)eps * (l - all / (double)width);
 }
 
@@ -77,7 +79,8 @@ void kin_cuda_xent_bwd(const kin_call *c)
     const int32_t *labels = ptr<const int32_t>(c->in[1]);
     if (!wanted(c, 0) || no_cotangent(c, 1)) return;
     kin_cuda_dev *d = dev_of(c);
-    RUN(d, dim3(1), dim3(BLOCK), 0, xent_mean, rows, labels, (const double *)nullptr, d->sums, (float *)nullptr);
+    RUN(d, dim3(1), dim3(BLOCK), 0, xent_mean, rows, labels, (const double *)nullptr, d->sums,
+        (float *)nullptr);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
         RUN(d, dim3(blocks_for(rows * width, BLOCK)), dim3(BLOCK), 0, xent_gradient<T>, rows, width,

@@ -1,6 +1,7 @@
-/* The threads of one block. A thread is a fibre; one that never waits needs no stack of its own: it runs on that
- * of the thread before it, so a kernel without barriers costs one call a thread. Threads that are ready wait in a
- * queue, first in first out, each at most once; every batch that becomes ready at one time is permuted. */
+/* The threads of one block. A thread is a fibre; one that never waits needs no stack of its own: it runs on
+ * that of the thread before it, so a kernel without barriers costs one call a thread. Threads that are ready
+ * wait in a queue, first in first out, each at most once; every batch that becomes ready at one time is
+ * permuted. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +30,8 @@ struct thread_state {
     fibre *on;
 };
 
-/* Lanes of a warp may have met a different number of times (in part of the warp), so each publishes in one of two
- * slots by its own count, and learns the others' counts when they meet. */
+/* Lanes of a warp may have met a different number of times (in part of the warp), so each publishes in one of
+ * two slots by its own count, and learns the others' counts when they meet. */
 struct warp_state {
     unsigned live, waiting;
     alignas(16) char slot[2][LANES][SLOT];
@@ -70,10 +71,11 @@ void fault(const char *format, ...)
             state_of_grid.block.y, state_of_grid.block.z, text);
     for (int i = 0, next; i < count; i = next) { /* one line for each run that waits at one place */
         const thread_state &a = threads[i];
-        for (next = i + 1; next < count && threads[next].is == a.is && threads[next].at.line == a.at.line;) next++;
+        for (next = i + 1; next < count && threads[next].is == a.is && threads[next].at.line == a.at.line;)
+            next++;
         if (a.is == AT_BARRIER || a.is == AT_MEETING)
-            fprintf(stderr, "cuemu:   threads %d to %d wait at %s:%d (%s)\n", i, next - 1, a.at.file, a.at.line,
-                    a.is == AT_BARRIER ? "a barrier" : "a warp operation");
+            fprintf(stderr, "cuemu:   threads %d to %d wait at %s:%d (%s)\n", i, next - 1, a.at.file,
+                    a.at.line, a.is == AT_BARRIER ? "a barrier" : "a warp operation");
     }
     abort();
 }

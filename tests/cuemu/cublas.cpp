@@ -1,4 +1,4 @@
-#include "cublas_v2.h"
+#include <cublas_v2.h>
 
 #include <vector>
 
@@ -86,8 +86,8 @@ cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t ta, cublasOperat
         return CUBLAS_STATUS_INVALID_VALUE;
     const void *const pointer[3] = {a, b, c};
     for (int i = 0; i < 3; i++) cuemu::check_argument("cublasGemmEx", i, &pointer[i], sizeof pointer[i]);
-    const problem p = {ta == CUBLAS_OP_T, tb == CUBLAS_OP_T, m, n, k, lda, ldb, ldc, *(const float *)alpha,
-                       *(const float *)beta, a, b, c, at, ct};
+    const problem p = {ta == CUBLAS_OP_T,     tb == CUBLAS_OP_T,    m, n, k, lda, ldb, ldc,
+                       *(const float *)alpha, *(const float *)beta, a, b, c, at,  ct};
     cuemu::enqueue(h->stream, [p] { run(p); });
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -74,7 +74,8 @@ void fibre_new(fibre *f, void (*body)())
 {
     *f = fibre();
     f->size = STACK;
-    void *p = mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p =
+        mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         perror("cuemu: a fibre's stack");
         abort();

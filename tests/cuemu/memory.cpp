@@ -8,7 +8,7 @@
 
 #include <map>
 
-#include "cuda_runtime.h"
+#include <cuda_runtime.h>
 
 namespace cuemu
 {
@@ -90,7 +90,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
         fprintf(stderr, "cuemu: host code touches device memory at %p\n", info->si_addr);
         abort();
     }
-    if (depth && (find(at + PAGE) || find(at - PAGE))) fault("memory at %p is not part of an allocation", (const void *)at);
+    if (depth && (find(at + PAGE) || find(at - PAGE)))
+        fault("memory at %p is not part of an allocation", (const void *)at);
     sigaction(number, &before, nullptr);
     (void)context; /* the instruction runs again, and ends as it would have */
 }
@@ -115,7 +116,8 @@ void check_argument(const char *kernel, int index, const void *argument, size_t 
         memcpy(&word, (const char *)argument + i, sizeof word);
         if (word >> 44 < 5 || word >> 47) continue; /* no address of this process */
         unsigned char in_memory;
-        if (on_device((const void *)word, 0) || mincore((void *)(word & ~(uintptr_t)(PAGE - 1)), 1, &in_memory))
+        if (on_device((const void *)word, 0) ||
+            mincore((void *)(word & ~(uintptr_t)(PAGE - 1)), 1, &in_memory))
             continue; /* or it is padding, or two numbers */
         fprintf(stderr, "cuemu: kernel %s: argument %d holds %p, which is not a device pointer\n", kernel,
                 index, (const void *)word);
@@ -191,7 +193,8 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     if (used > capacity || bytes > capacity - used) return failed(cudaErrorMemoryAllocation);
     catch_faults();
     const size_t mapped = (256 + bytes + EDGE + PAGE - 1) / PAGE * PAGE;
-    void *all = mmap(nullptr, mapped + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *all =
+        mmap(nullptr, mapped + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED) return failed(cudaErrorMemoryAllocation);
     char *pages = (char *)all + PAGE, *at = pages + 256;
     mprotect(pages, mapped, PROT_READ | PROT_WRITE);

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda_runtime.h"
+#include <cuda_runtime.h>
 
 namespace cuemu
 {

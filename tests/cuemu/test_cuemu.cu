@@ -1,5 +1,5 @@
-/* cuemu's own tests: right kernels give right results in every order of threads, wrong ones are reported. A fault
- * ends the process, so each wrong kernel runs in a child whose report is read. */
+/* cuemu's own tests: right kernels give right results in every order of threads, wrong ones are reported. A
+ * fault ends the process, so each wrong kernel runs in a child whose report is read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@ extern "C" {
 #include <cmocka.h>
 }
 
-#include "cublas_v2.h"
+#include <cublas_v2.h>
 
 static cudaStream_t stream;
 
@@ -36,12 +36,14 @@ template <class T> static T *device(int64_t n)
 
 template <class T> static void to_device(T *to, const T *from, int64_t n)
 {
-    assert_int_equal(cudaMemcpyAsync(to, from, (size_t)n * sizeof(T), cudaMemcpyHostToDevice, stream), cudaSuccess);
+    assert_int_equal(cudaMemcpyAsync(to, from, (size_t)n * sizeof(T), cudaMemcpyHostToDevice, stream),
+                     cudaSuccess);
 }
 
 template <class T> static void to_host(T *to, const T *from, int64_t n)
 {
-    assert_int_equal(cudaMemcpyAsync(to, from, (size_t)n * sizeof(T), cudaMemcpyDeviceToHost, stream), cudaSuccess);
+    assert_int_equal(cudaMemcpyAsync(to, from, (size_t)n * sizeof(T), cudaMemcpyDeviceToHost, stream),
+                     cudaSuccess);
 }
 
 enum { ORDERS = 4 };
@@ -215,9 +217,9 @@ static void products(void **)
     for (int form = 0; form < 4; form++) {
         const int ta = form & 1, tb = form >> 1;
         to_device(dc, c, M * N);
-        assert_int_equal(cublasGemmEx(h, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N, M, N, K,
-                                      &alpha, da, CUDA_R_32F, ta ? K : M, db, CUDA_R_32F, tb ? N : K, &beta, dc,
-                                      CUDA_R_32F, M, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+        assert_int_equal(cublasGemmEx(h, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N, M, N,
+                                      K, &alpha, da, CUDA_R_32F, ta ? K : M, db, CUDA_R_32F, tb ? N : K,
+                                      &beta, dc, CUDA_R_32F, M, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
                          CUBLAS_STATUS_SUCCESS);
         to_host(got, dc, M * N);
         for (int j = 0; j < N; j++)
@@ -242,7 +244,8 @@ static void bf16_rounds_to_even(void **)
 {
     static const struct {
         float in, out;
-    } list[] = {{1.0f, 1.0f}, {1.00390625f, 1.0f}, {1.01171875f, 1.015625f}, {-1.004f, -1.0078125f}, {0.0f, 0.0f}};
+    } list[] = {
+        {1.0f, 1.0f}, {1.00390625f, 1.0f}, {1.01171875f, 1.015625f}, {-1.004f, -1.0078125f}, {0.0f, 0.0f}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         assert_true(__bfloat162float(__float2bfloat16(list[i].in)) == list[i].out);
     assert_true(isnan(__bfloat162float(__float2bfloat16(NAN))));
@@ -281,7 +284,8 @@ static void memory_ends(void **)
 static void copies_are_checked(void **)
 {
     int host[4] = {0}, *out = device<int>(2);
-    assert_int_equal(cudaMemcpyAsync(out, host, sizeof host, cudaMemcpyHostToDevice, stream), cudaErrorInvalidValue);
+    assert_int_equal(cudaMemcpyAsync(out, host, sizeof host, cudaMemcpyHostToDevice, stream),
+                     cudaErrorInvalidValue);
     assert_int_equal(cudaMemcpyAsync(host, host, 4, cudaMemcpyDeviceToHost, stream), cudaErrorInvalidValue);
     cudaGetLastError();
     cudaFree(out);
@@ -307,7 +311,8 @@ static void must_report(void (*wrong)(), const char *report)
     }
     close(pipes[1]);
     size_t n = 0;
-    for (ssize_t got; n < sizeof said - 1 && (got = read(pipes[0], said + n, sizeof said - 1 - n)) > 0;) n += (size_t)got;
+    for (ssize_t got; n < sizeof said - 1 && (got = read(pipes[0], said + n, sizeof said - 1 - n)) > 0;)
+        n += (size_t)got;
     said[n] = 0;
     close(pipes[0]);
     int status;
@@ -371,13 +376,18 @@ static void wrong_kernels_are_reported(void **)
 {
     set_order(0);
     must_report([] { LAUNCH(two_barriers, 1, 16, 0, stream, device<int>(1)); }, "divergent barrier");
-    must_report([] { LAUNCH(barrier_and_shuffle, 1, 64, 0, stream, device<int>(1)); }, "different __syncthreads");
+    must_report([] { LAUNCH(barrier_and_shuffle, 1, 64, 0, stream, device<int>(1)); },
+                "different __syncthreads");
     must_report([] { LAUNCH(shuffle_with_the_ended, 1, 32, 0, stream, device<int>(1)); }, "lane");
-    must_report([] { LAUNCH(fill, 1, 1, 0, stream, 1, 1, host_int()); },
-                "kernel fill: argument 2 holds");
-    must_report([] { LAUNCH(takes_a_struct, 1, 1, 0, stream, hidden{1, host_int()}); }, "is not a device pointer");
+    must_report([] { LAUNCH(fill, 1, 1, 0, stream, 1, 1, host_int()); }, "kernel fill: argument 2 holds");
+    must_report(
+        [] {
+            LAUNCH(takes_a_struct, 1, 1, 0, stream, hidden{1, host_int()});
+        },
+        "is not a device pointer");
     must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)4); }, "written after");
-    must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)-1); }, "written before");
+    must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)-1); },
+                "written before");
     must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)1500); },
                 "is not part of an allocation");
     must_report([] { LAUNCH(too_much_shared, 1, 1, 0, stream, device<int>(1)); }, "48 KiB are the most");

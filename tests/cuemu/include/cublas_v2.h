@@ -1,7 +1,7 @@
 /* cublas_v2: the products that kin calls, column-major as cuBLAS has them, as plain loops in f32. */
 #ifndef CUEMU_CUBLAS_V2_H
 #define CUEMU_CUBLAS_V2_H
-#include "cuda_bf16.h"
+#include <cuda_bf16.h>
 
 typedef enum cublasStatus_t { CUBLAS_STATUS_SUCCESS = 0, CUBLAS_STATUS_INVALID_VALUE = 7 } cublasStatus_t;
 typedef enum cublasOperation_t { CUBLAS_OP_N, CUBLAS_OP_T } cublasOperation_t;
@@ -14,7 +14,8 @@ cublasStatus_t cublasCreate(cublasHandle_t *h);
 cublasStatus_t cublasDestroy(cublasHandle_t h);
 cublasStatus_t cublasSetStream(cublasHandle_t h, cudaStream_t s);
 cublasStatus_t cublasSetWorkspace(cublasHandle_t h, void *workspace, size_t bytes);
-/* Refused, as cuBLAS does: wrong leading sizes, types that do not go together. alpha and beta are on the host. */
+/* Refused, as cuBLAS does: wrong leading sizes, types that do not go together. alpha and beta are on the
+ * host. */
 cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
                             const void *alpha, const void *a, cudaDataType at, int lda, const void *b,
                             cudaDataType bt, int ldb, const void *beta, void *c, cudaDataType ct, int ldc,

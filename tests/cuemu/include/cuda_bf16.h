@@ -1,7 +1,7 @@
 /* cuda_bf16: rounded to nearest even; NaN stays NaN. */
 #ifndef CUEMU_CUDA_BF16_H
 #define CUEMU_CUDA_BF16_H
-#include "cuda_runtime.h"
+#include <cuda_runtime.h>
 
 struct __nv_bfloat16 {
     uint16_t bits;

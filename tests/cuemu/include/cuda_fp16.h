@@ -1,7 +1,7 @@
 /* cuda_fp16: the processor's own conversions. */
 #ifndef CUEMU_CUDA_FP16_H
 #define CUEMU_CUDA_FP16_H
-#include "cuda_runtime.h"
+#include <cuda_runtime.h>
 extern "C" {
 #include "core/tensor.h"
 }

@@ -1,4 +1,5 @@
-/* cuda_runtime: the part of CUDA's language and runtime API that kin uses, on a processor. See ../README.md. */
+/* cuda_runtime: the part of CUDA's language and runtime API that kin uses, on a processor. See ../README.md.
+ */
 #ifndef CUEMU_CUDA_RUNTIME_H
 #define CUEMU_CUDA_RUNTIME_H
 #include <math.h>
@@ -112,8 +113,12 @@ typedef enum cudaError {
     cudaErrorNoDevice = 100
 } cudaError_t;
 
-enum cudaMemcpyKind { cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost,
-                      cudaMemcpyDeviceToDevice };
+enum cudaMemcpyKind {
+    cudaMemcpyHostToHost,
+    cudaMemcpyHostToDevice,
+    cudaMemcpyDeviceToHost,
+    cudaMemcpyDeviceToDevice
+};
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
 
@@ -148,7 +153,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t e);
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s);
 cudaError_t cudaEventSynchronize(cudaEvent_t e);
 
-template <class... P> static inline cudaError_t cudaFuncSetAttribute(void (*k)(P...), cudaFuncAttribute, int v)
+template <class... P>
+static inline cudaError_t cudaFuncSetAttribute(void (*k)(P...), cudaFuncAttribute, int v)
 {
     cuemu::allow_shared((const void *)k, (size_t)v);
     return cudaSuccess;
@@ -164,7 +170,8 @@ static inline void cuemu_launch(const char *name, void (*k)(P...), dim3 grid, di
 {
     std::tuple<P...> args(a...);
     int index = 0;
-    std::apply([](P &...each) { (__builtin_clear_padding(&each), ...); }, args); /* else it looks like pointers */
+    std::apply([](P &...each) { (__builtin_clear_padding(&each), ...); },
+               args); /* else it looks like pointers */
     std::apply([&](const P &...each) { (cuemu::check_argument(name, index++, &each, sizeof each), ...); },
                args);
     cuemu::launch({name, (const void *)k, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared}, s,
