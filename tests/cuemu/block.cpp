@@ -85,7 +85,8 @@ void fault(const char *format, ...)
 static int queue[MOST_THREADS], batch[MOST_THREADS];
 static unsigned head, tail;
 static fibre host, *current;
-static std::vector<fibre *> pool, idle;
+static fibre pool[MOST_THREADS];
+static int made, idle, idle_list[MOST_THREADS]; /* of pool: those there are, those that nobody is on */
 static void run_threads();
 
 static void push(int n)
@@ -104,22 +105,13 @@ static void switch_to(fibre *to)
 static fibre *fibre_of(int id)
 {
 #ifdef CUEMU_TSAN /* a shared fibre would order two threads that CUDA does not */
-    while ((int)pool.size() <= id) {
-        pool.push_back(new fibre);
-        fibre_new(pool.back(), run_threads);
-    }
-    return pool[(size_t)id];
+    const int at = id;
 #else
+    const int at = idle > 0 ? idle_list[--idle] : made;
     (void)id;
-    if (idle.empty()) {
-        pool.push_back(new fibre);
-        fibre_new(pool.back(), run_threads);
-        return pool.back();
-    }
-    fibre *f = idle.back();
-    idle.pop_back();
-    return f;
 #endif
+    while (made <= at) fibre_new(&pool[made++], run_threads);
+    return &pool[at];
 }
 
 static void resume(int id)
@@ -363,10 +355,9 @@ static void run_block()
     resume(queue[head++ % MOST_THREADS]);
     order_acquire(&end_order);
 #ifndef CUEMU_TSAN
-    idle.clear();
-    for (fibre *f : pool) {
-        fibre_again(f, run_threads);
-        idle.push_back(f);
+    for (idle = 0; idle < made; idle++) {
+        fibre_again(&pool[idle], run_threads);
+        idle_list[idle] = idle;
     }
 #endif
 }
