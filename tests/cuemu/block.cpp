@@ -86,7 +86,10 @@ static int queue[MOST_THREADS], batch[MOST_THREADS];
 static unsigned head, tail;
 static fibre host, *current;
 static fibre pool[MOST_THREADS];
-static int made, idle, idle_list[MOST_THREADS]; /* of pool: those there are, those that nobody is on */
+static int made; /* of pool */
+#ifndef CUEMU_TSAN
+static int idle, idle_list[MOST_THREADS]; /* those that nobody is on */
+#endif
 static void run_threads();
 
 static void push(int n)
