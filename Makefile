@@ -1,5 +1,7 @@
 # kin. `make help` lists what can be made; `make` builds and says what it found.
 CC       = gcc
+CXX      = g++
+NVCC     = nvcc
 PREFIX   = /usr/local
 BUILD    = build
 OPT      = -O2 -g
@@ -18,17 +20,21 @@ endif
 probe = \#if __has_include(<$(1)>)\n$(2)\n\#endif\n
 FOUND := $(shell printf '$(call probe,stdio.h,libc6-dev)$(call probe,jansson.h,libjansson-dev)$(call probe,jpeglib.h,libjpeg62-turbo-dev)$(call probe,zlib.h,zlib1g-dev)$(call probe,utf8proc.h,libutf8proc-dev)$(call probe,stb/stb_image.h,libstb-dev)$(call probe,cmocka.h,libcmocka-dev)$(call probe,spng.h,libspng-dev)$(call probe,webp/decode.h,libwebp-dev)' | $(CC) -E -P -x c - 2>/dev/null)
 FOUND += $(if $(wildcard /usr/lib/*/libopenblas.so.0 /usr/lib/*/openblas-*/libopenblas.so.0 /usr/lib/libopenblas.so.0),libopenblas0-pthread)
-FOUND += $(if $(shell command -v $(CC)),gcc)
+FOUND += $(if $(shell command -v $(CC)),gcc) $(if $(shell command -v $(CXX)),g++)
 
 REQUIRED = gcc libc6-dev libjansson-dev libjpeg62-turbo-dev zlib1g-dev libutf8proc-dev libstb-dev
 OPTIONAL = libspng-dev libwebp-dev libopenblas0-pthread
-TESTING  = libcmocka-dev
+TESTING  = libcmocka-dev g++
 NEEDED  := $(filter-out $(FOUND),$(REQUIRED))
 
 libspng-dev_adds          = PNG by libspng (without it: stb_image, slower)
 libwebp-dev_adds          = WebP pictures
 libopenblas0-pthread_adds = fast matrix products (found when kin runs, not linked)
 libcmocka-dev_adds        = make test
+g++_adds                  = tests of the CUDA kernels on this processor
+
+# The CUDA plug-in is built where nvcc is; CUDA=0: not, CUDA=1: in any case.
+CUDA     := $(if $(shell command -v $(NVCC)),1,0)
 
 # ---- flags -------------------------------------------------------------------------------------
 CPPFLAGS = -D_GNU_SOURCE= -I. -MMD -MP $(if $(filter libspng-dev,$(FOUND)),-DKIN_HAVE_SPNG) \
@@ -55,6 +61,8 @@ TESTS := $(wildcard tests/test_*.c)
 FUZZ  := $(filter-out tests/fuzz_main.c,$(wildcard tests/fuzz_*.c))
 HARN  := $(filter-out $(TESTS) tests/fuzz_%.c,$(wildcard tests/*.c))
 BENCH := $(wildcard bench/*.c)
+CU    := $(wildcard kernels/cuda/*.cu)
+CUEMU := $(wildcard tests/cuemu/*.cpp)
 
 LIB_O := $(PLAIN:%.c=$(BUILD)/%.o) \
          $(foreach r,32 64,$(REF:%.c=$(BUILD)/%.$(r).o)) $(foreach i,$(ISAS),$(CPU:%.c=$(BUILD)/%.$(i).o))
@@ -62,12 +70,18 @@ LIB   := $(BUILD)/libkin.a
 KIN   := $(if $(TOOLS),$(BUILD)/kin)
 TEST_X  := $(TESTS:%.c=$(BUILD)/%)
 FUZZ_X  := $(FUZZ:%.c=$(BUILD)/%)
+TEST_X  += $(BUILD)/tests/test_cuemu
 BENCH_X := $(BENCH:%.c=$(BUILD)/%)
+CUDA_X  := $(if $(filter 1,$(CUDA)),$(BUILD)/libkin_cuda.so)
+EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
+# What a plug-in has of kin itself.
+PLUG_O  := $(patsubst %,$(BUILD)/pic/core/%.o,base ops_hash tensor)
 
 .PHONY: all help demo test check suite lint asan tsan fuzz bench install clean deps FORCE
 
-all: $(LIB) $(KIN) ## build the library and build/kin, say what was found (the default)
+all: $(LIB) $(KIN) $(CUDA_X) ## build the library and build/kin, say what was found (the default)
 	@echo "kin: $(strip $(LIB) $(KIN)), kernels: $(ISAS)"
+	@echo "  $(if $(CUDA_X),with    CUDA: $(CUDA_X),without CUDA: no $(NVCC) on PATH, or CUDA=0)"
 	@$(foreach p,$(OPTIONAL) $(TESTING),echo "  $(if $(filter $(p),$(FOUND)),with   ,without) $(p): $($(p)_adds)$(if $(filter $(p),$(FOUND)),, -- to add it: apt-get install $(p))";)
 
 help: ## this list
@@ -86,7 +100,7 @@ check: deps ## test, and the same under sanitizers, fuzzers for seconds each, th
 	@$(MAKE) fuzz
 	@$(MAKE) tsan
 	@$(MAKE) asan
-	@$(MAKE) suite
+	@$(MAKE) all suite
 
 # Probing happened before anything was installed: targets that need packages start make once more.
 deps:
@@ -102,11 +116,11 @@ asan: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' \
 	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' suite
 
-tsan: ## the tests of the loader's threads under ThreadSanitizer
+tsan: ## the loader's threads, and the threads of CUDA blocks, under ThreadSanitizer
 	@OMP_NUM_THREADS=1 $(MAKE) BUILD=$(BUILD)/tsan OPT='-O1 -g' SAN=-fsanitize=thread suite-tsan
 
 .PHONY: suite-tsan suite-fuzz
-suite-tsan: $(filter $(BUILD)/tests/test_loader%,$(TEST_X))
+suite-tsan: $(filter $(BUILD)/tests/test_loader% $(BUILD)/tests/test_cuda,$(TEST_X))
 	@tests/run.sh $(BUILD) $^
 
 fuzz: ## every fuzzer for FUZZ_SECONDS under the sanitizers, over its seeds and random mutations
@@ -123,6 +137,7 @@ install: all ## copy kin, libkin.a, kin.h and the model configs under PREFIX (/u
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/kin/models)
 	install -m 755 $(KIN) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
+	$(if $(CUDA_X),install -m 755 $(CUDA_X) $(DESTDIR)$(PREFIX)/lib)
 	install -m 644 include/kin.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 configs/models/*.json $(DESTDIR)$(PREFIX)/share/kin/models
 
@@ -134,7 +149,7 @@ clean: ## remove what was built
 remember = mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
 $(BUILD)/flags: FORCE
 	@$(if $(NEEDED),echo "kin needs: apt-get install $(NEEDED)   (or run: make test)" >&2; exit 1)
-	@$(call remember,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDLIBS) $(CPUFLAGS) $(ISAS) $(shell $(CC) -dumpfullversion))
+	@$(call remember,$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCCFLAGS) $(EMUFLAGS) $(LDLIBS) $(CPUFLAGS) $(ISAS) $(shell $(CC) -dumpfullversion))
 $(BUILD)/list: FORCE
 	@$(call remember,$(LIB_O) $(TOOLS) $(HARN))
 
@@ -171,6 +186,38 @@ $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/tests/fuzz_main.o $(LIB)
 	$(call link)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB) $(BUILD)/list
 	$(call link)
+
+# The plug-in: by nvcc for GPUs, and by g++ over the emulator (tests/cuemu) for tests on any machine.
+NVCCFLAGS  = -std=c++17 -O3 -I. -Werror all-warnings $(foreach a,80 90,-gencode arch=compute_$(a),code=sm_$(a)) \
+             -Xcompiler -Wall,-Wextra,-Wshadow,-Werror,-fPIC,-fvisibility=hidden
+EMUFLAGS   = -std=c++17 $(OPT) -I. -Itests/cuemu/include -MMD -MP -fPIC -fvisibility=hidden \
+             -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror -DKIN_CUDA_TILE=64 -DKIN_CUDA_WORKSPACE=4096
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags
+	$(call compile,-fPIC $(if $(filter core/%,$<),-fvisibility=hidden))
+$(BUILD)/cuda/%.o: kernels/cuda/%.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  nvcc  $@"; $(if $(V),set -x;) $(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+$(BUILD)/libkin_cuda.so: $(CU:kernels/cuda/%.cu=$(BUILD)/cuda/%.o) $(PLUG_O)
+	@echo "  nvcc  $@"; $(if $(V),set -x;) $(NVCC) -shared -o $@ $^ -lcublas -Xlinker -z,defs
+$(BUILD)/cuemu/%.o: kernels/cuda/%.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(SAN) -x c++ -c -o $@ $<
+$(BUILD)/tests/cuemu/%.o: tests/cuemu/%.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(SAN) -x c++ -c -o $@ $<
+$(BUILD)/tests/test_cuemu: $(BUILD)/tests/cuemu/test_cuemu.o $(CUEMU:%.cpp=$(BUILD)/%.o) $(PLUG_O)
+	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(SAN) -o $@ $^ -lcmocka
+# The scheduler tells ThreadSanitizer what CUDA orders, and is not watched itself.
+CUEMU_SAN = $(if $(findstring thread,$(SAN)),-DCUEMU_TSAN,$(SAN))
+$(BUILD)/tests/cuemu/%.o: tests/cuemu/%.cpp $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(CUEMU_SAN) -c -o $@ $<
+$(EMU_X): $(CU:kernels/cuda/%.cu=$(BUILD)/cuemu/%.o) $(CUEMU:%.cpp=$(BUILD)/%.o) $(PLUG_O)
+	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) -shared $(SAN) -o $@ $^
+$(BUILD)/cuemu/other/libkin_cuda.so: $(BUILD)/pic/tests/cuemu/other_plugin.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared $(SAN) -o $@ $<
+$(filter $(BUILD)/tests/test_cuda%,$(TEST_X)): $(EMU_X) $(BUILD)/cuemu/other/libkin_cuda.so
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,3 +1,4 @@
+#include <string.h>
 #include <sys/mman.h>
 
 #include "core/backend.h"
@@ -23,4 +24,16 @@ void *kin_pages_alloc(int64_t bytes)
 void kin_pages_free(void *p, int64_t bytes)
 {
     if (p) munmap(p, rounded(bytes ? bytes : 1));
+}
+
+void kin_pages_swap(kin_backend *b, void *x, void *y, int64_t bytes)
+{
+    char buffer[4096], *p = x, *q = y;
+    (void)b;
+    for (; bytes > 0; bytes -= (int64_t)sizeof buffer, p += sizeof buffer, q += sizeof buffer) {
+        const size_t n = (size_t)kin_min64(bytes, sizeof buffer);
+        memcpy(buffer, p, n);
+        memcpy(p, q, n);
+        memcpy(q, buffer, n);
+    }
 }

@@ -11,12 +11,17 @@ struct kin_backend {
     const kin_kernel *ops;   /* [KIN_OP_COUNT] */
     const kin_fn_kernel *fns; /* [KIN_FN_COUNT] */
     void *dev;               /* passed to every kernel */
+    bool host;               /* kernels work on host memory: what lies there need not be uploaded */
     /* Memory that kernels may use, zeroed, 64-byte aligned, huge pages where there are; NULL on failure. */
     void *(*alloc)(kin_backend *b, int64_t bytes);
     void (*release)(kin_backend *b, void *p, int64_t bytes);
     void (*upload)(kin_backend *b, void *to, const void *from, int64_t bytes);   /* host -> device */
     void (*download)(kin_backend *b, void *to, const void *from, int64_t bytes); /* device -> host, waits */
+    void (*swap)(kin_backend *b, void *x, void *y, int64_t bytes); /* both of the device; multiples of 4 */
     void (*sync)(kin_backend *b);
+    /* What has failed on the device since it was opened, as far as is known without waiting; NULL: nothing
+     * can. */
+    kin_status (*check)(kin_ctx *cx, kin_backend *b);
     void (*close)(kin_backend *b);
 };
 
@@ -30,8 +35,14 @@ static inline void kin_backend_close(kin_backend *b)
     if (b) b->close(b);
 }
 
+static inline kin_status kin_backend_check(kin_ctx *cx, kin_backend *b)
+{
+    return b->check ? b->check(cx, b) : KIN_OK;
+}
+
 /* Host memory for arenas: mmap, MADV_HUGEPAGE. Shared by the CPU backends (core/arena.c). */
 void *kin_pages_alloc(int64_t bytes);
 void kin_pages_free(void *p, int64_t bytes);
+void kin_pages_swap(kin_backend *b, void *x, void *y, int64_t bytes);
 
 #endif

@@ -81,6 +81,17 @@ int kin_edit_distance(const char *a, const char *b);
 
 double kin_now(void); /* monotonic seconds */
 
+/* For pointers in structs that serve reading and writing, and here are only read through. */
+static inline void *kin_only_read(const void *p)
+{
+    union {
+        const void *in;
+        void *out;
+    } u;
+    u.in = p;
+    return u.out;
+}
+
 static inline int64_t kin_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t kin_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 

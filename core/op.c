@@ -29,20 +29,6 @@ const char *kin_fn_name(kin_fn fn)
     return name[fn];
 }
 
-uint64_t kin_ops_hash(void)
-{
-    static const char table[] =
-#define KIN_OP(name, nin, nout, attr, reads, diff)                                                           \
-#name " " #nin " " #nout " " #attr " " #reads " " #diff "\n"
-#include "core/ops.def"
-#undef KIN_OP
-#define KIN_FN(name, tensors, attr) #name " " #tensors " " #attr "\n"
-#include "core/fns.def"
-#undef KIN_FN
-        ;
-    return kin_fnv(KIN_FNV, table, sizeof table);
-}
-
 int64_t kin_sample_length(int64_t b, int64_t max)
 {
     const int64_t cycle[4] = {max, 1, max > 2 ? 0 : 1, max > 2 ? max - 2 : max};

@@ -247,7 +247,7 @@ typedef struct kin_op_row {
 } kin_op_row;
 const kin_op_row *kin_op_get(kin_op op);
 const char *kin_fn_name(kin_fn fn);
-uint64_t kin_ops_hash(void); /* of the table: plug-ins built against another are refused */
+uint64_t kin_ops_hash(void); /* of the tables and structs: plug-ins built against others are refused */
 
 /* Number of fixed chunks that a sum over rows is cut into: of the shape alone, never of the threads, so the
  * bits of a sum do not depend on how many threads computed it. Chunk c is rows c*rows/n .. (c+1)*rows/n. */

@@ -218,7 +218,7 @@ kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int i, bool ema, floa
     const int64_t count = p->param[i].count;
     if (p->backend->real == KIN_F32) {
         p->backend->download(p->backend, values, from, count * 4);
-        return KIN_OK;
+        return kin_backend_check(cx, p->backend);
     }
     double *wide = kin_alloc(cx, count, sizeof *wide);
     if (!wide) return cx->status;
@@ -268,17 +268,11 @@ kin_status kin_params_init(kin_ctx *cx, kin_params *p, uint64_t seed)
 
 void kin_params_swap_ema(kin_params *p)
 {
-    char buffer[4096];
     for (int g = 0; g < KIN_GROUP_COUNT; g++) {
-        char *a = p->flat[g].value, *b = p->flat[g].ema;
-        if (!b) continue;
-        int64_t left = p->flat[g].count * (int64_t)kin_dtype_size(p->backend->real);
-        for (; left > 0; left -= (int64_t)sizeof buffer, a += sizeof buffer, b += sizeof buffer) {
-            const size_t n = (size_t)kin_min64(left, sizeof buffer);
-            memcpy(buffer, a, n);
-            memcpy(a, b, n);
-            memcpy(b, buffer, n);
-        }
+        const kin_flat *f = &p->flat[g];
+        if (f->ema)
+            p->backend->swap(p->backend, f->value, f->ema,
+                             f->count * (int64_t)kin_dtype_size(p->backend->real));
     }
 }
 

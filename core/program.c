@@ -52,6 +52,15 @@ kin_status kin_program_bind(kin_ctx *cx, kin_program *p, const char *name, void 
     if (!s) return kin_fail(cx, KIN_INTERNAL, "the program has nothing called '%s' to bind", name);
     p->stale = p->stale || s->ptr != ptr;
     s->ptr = ptr;
+    s->host = p->backend->host ? ptr : NULL;
+    return KIN_OK;
+}
+
+kin_status kin_program_host_copy(kin_ctx *cx, kin_program *p, const char *name, const void *host)
+{
+    kin_slot *s = find(p, name);
+    if (!s) return kin_fail(cx, KIN_INTERNAL, "the program has nothing called '%s'", name);
+    s->host = host;
     return KIN_OK;
 }
 

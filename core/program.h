@@ -45,8 +45,9 @@ typedef struct kin_step {
 
 typedef struct kin_slot {
     char *name;
-    int64_t bytes; /* at capacity */
-    void *ptr;     /* bound */
+    int64_t bytes;    /* at capacity */
+    void *ptr;        /* bound */
+    const void *host; /* where the host can read it, NULL: nowhere */
 } kin_slot;
 
 /* A step ready to call: tensors with pointers, and how leading sizes follow the row symbols. */
@@ -73,6 +74,9 @@ void kin_program_free(kin_program *p);
 void kin_program_attach(kin_program *p, void *act, void *scratch);
 /* Binds a slot: an input, output, seed ("d NAME" of the seed) or wanted gradient, by its name. */
 kin_status kin_program_bind(kin_ctx *cx, kin_program *p, const char *name, void *ptr);
+/* Says where the host has a copy of what is bound: costs that hang on offsets are exact only then. Known by
+ * itself for backends that work on host memory. */
+kin_status kin_program_host_copy(kin_ctx *cx, kin_program *p, const char *name, const void *host);
 int64_t kin_program_slot_bytes(const kin_program *p, const char *name); /* at capacity; -1: no such slot */
 
 typedef struct kin_run {

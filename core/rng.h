@@ -5,9 +5,16 @@
 #define KIN_RNG_H
 #include <stdint.h>
 
+/* What CUDA kernels use too. */
+#ifdef __CUDACC__
+#define KIN_ANYWHERE __host__ __device__ static inline
+#else
+#define KIN_ANYWHERE static inline
+#endif
+
 /* out = Philox(counter, key). */
-static inline void kin_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
-                              uint32_t out[4])
+KIN_ANYWHERE void kin_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
+                             uint32_t out[4])
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int round = 0; round < 10; round++) {
@@ -27,7 +34,7 @@ static inline void kin_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c
 }
 
 /* [0, 1), 24 bits: exact in float, so float and double kernels take the same side of p. */
-static inline float kin_unit(uint32_t u)
+KIN_ANYWHERE float kin_unit(uint32_t u)
 {
     return (float)(u >> 8) * 0x1p-24f;
 }

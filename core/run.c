@@ -212,14 +212,21 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
             before = now;
         }
     }
-    return KIN_OK;
+    return kin_backend_check(cx, p->backend);
 }
 
 kin_cost kin_program_step_cost(const kin_program *p, int step)
 {
     kin_cost c = {0};
-    kin_op_get(p->graph->node[p->step[step].node].op)
-        ->def->cost(&p->ready[step].call, p->step[step].backward, &c);
+    kin_call call = p->ready[step].call;
+    kin_tensor in[KIN_MAX_IN];
+    memcpy(in, call.in, sizeof in);
+    for (int i = 0; i < KIN_MAX_IN; i++) { /* read on the host, where it can be */
+        const int at = p->step[step].in[i], slot = at >= 0 ? p->instance[at].slot : -1;
+        if (!p->backend->host) in[i].ptr = slot >= 0 ? kin_only_read(p->slot[slot].host) : NULL;
+    }
+    call.in = in;
+    kin_op_get(p->graph->node[p->step[step].node].op)->def->cost(&call, p->step[step].backward, &c);
     return c;
 }
 

@@ -11,8 +11,9 @@ breach() { # breach RULE < lines
     printf 'lint: %s\n%s\n' "$1" "$(sed 's/^/    /' <<<"$lines")"
     bad=1
 }
-library=$(find core kernels nn train data include -name "*.[ch]" -o -name "*.def" 2>/dev/null | sort)
-sources=$(find core kernels nn train data include tools tests bench -name "*.[ch]" -o -name "*.def" 2>/dev/null | sort)
+found() { find "$@" -name "*.[ch]" -o -name "*.def" -o -name "*.cu" -o -name "*.cuh" -o -name "*.cpp" 2>/dev/null | sort; }
+library=$(found core kernels nn train data include)
+sources=$(found core kernels nn train data include tools tests bench)
 cfiles=$(grep -v '\.def$' <<<"$sources")
 texts=$(find . -path ./.git -prune -o -path ./build -prune -o -path ./run -prune -o -type f -print |
     grep -E '\.(c|h|def|cu|cuh|sh|py|md|cfg|json|txt)$|/Makefile$|/LICENSE$|/\.ci/run$' | sort)

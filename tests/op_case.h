@@ -41,6 +41,10 @@ void op_case_poison_din(op_case *c);
 /* Forward, and all gradients by those cotangents into poisoned memory. */
 void op_case_both(op_case *c, uint32_t given);
 
+/* One row of core/fns.def, on whatever memory the backend has; `guard` readable bytes lie around each tensor.
+ */
+void op_fn(kin_backend *b, kin_fn fn, const kin_tensor *t, int tensors, const void *attr, int64_t guard);
+
 uint32_t op_case_diff(const op_case *c);    /* inputs that are there, real and differentiable */
 uint32_t op_case_carries(const op_case *c); /* outputs that are there and may carry a gradient */
 

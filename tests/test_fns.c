@@ -89,8 +89,7 @@ static fn_case fn_run(kin_backend *b, kin_fn fn, int64_t n)
             op_set(t, k, i == 3 ? v * v : v); /* second moments are not negative */
         }
     }
-    const kin_fn_call call = {.t = c.t, .attr = attr_of(fn), .dev = b->dev};
-    b->fns[fn](&call);
+    op_fn(b, fn, c.t, tensors_of(fn), attr_of(fn), GUARD);
     for (int i = 0; i < tensors_of(fn); i++)
         for (int k = 0; k < GUARD; k++) {
             const unsigned char *p = c.t[i].ptr;
@@ -191,8 +190,7 @@ static void adamw_is_that_of_pytorch(void **state)
             a.bias1 = 1.0f - powf(a.beta1, (float)step);
             a.bias2 = 1.0f - powf(a.beta2, (float)step);
             for (int64_t k = 0; k < COUNT; k++) op_set(&t[1], k, golden_value(k + 1000 * step));
-            const kin_fn_call call = {.t = t, .attr = &a, .dev = b->dev};
-            b->fns[KIN_FN_adamw](&call);
+            op_fn(b, KIN_FN_adamw, t, 4, &a, 0);
             for (int64_t k = 0; k < COUNT; k++) {
                 double want;
                 memcpy(&want, bytes + 8 * ((step - 1) * COUNT + k), sizeof want);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/golden.h"
-#include "tests/op_case.h"
+#include "tests/op_checks.h"
 
 /* Of op_agree. f32 has 6e-8; the longest sums here have 700 terms and exponentials of up to 8. */
 static const double tolerance = 1e-5;
@@ -156,32 +156,9 @@ static void t1_gradients(void **state)
 
 /* ---- T2, T3: the f32 reference and every instruction set against the f64 reference ----------------- */
 
-static bool compare(const op_case *got, const op_case *want, double tol)
-{
-    bool ok = true;
-    for (int o = 0; o < KIN_MAX_OUT; o++)
-        if (got->out[o].ptr) ok = ok && op_agree(got, true, o, &got->out[o], &want->out[o], tol);
-    for (int i = 0; i < KIN_MAX_IN; i++)
-        if (got->din[i].ptr) ok = ok && op_agree(got, false, i, &got->din[i], &want->din[i], tol);
-    return ok;
-}
-
 static bool parity(kin_op op, kin_backend *b)
 {
-    op_case c, truth;
-    bool ok = true;
-    op_worst();
-    for (int s = 0; ok && op_case_open(&c, b, op, s, op_case_batch(op, s)); s++) {
-        const uint32_t all = op_case_carries(&c);
-        assert_true(op_case_open(&truth, ref64, op, s, op_case_batch(op, s)));
-        for (uint32_t given = all; ok && given; given = (given - 1) & all) { /* none counts as zeros */
-            op_case_both(&c, given);
-            op_case_both(&truth, given);
-            ok = compare(&c, &truth, tolerance);
-        }
-        op_case_close(&c);
-        op_case_close(&truth);
-    }
+    const bool ok = op_parity(op, b, ref64, tolerance);
     if (tell_worst && ok) print_message("%.1e  %s on %s\n", op_worst(), kin_op_get(op)->def->name, b->name);
     return ok;
 }
@@ -198,48 +175,14 @@ static void t3_cpu(void **state)
 
 /* ---- T6, T7: '+=', and every subset of gradients ---------------------------------------------------- */
 
-static bool accumulates(op_case *c)
-{
-    bool ok = true;
-    op_case sum;
-    op_case_make(&sum, ref64, c->op, &c->s); /* holds = plus what was there */
-    op_case_both(c, op_case_carries(c));
-    for (int i = 0; i < KIN_MAX_IN; i++)
-        for (int64_t k = 0; c->din[i].ptr && k < kin_count(&c->din[i]); k++) {
-            op_set(&sum.din[i], k, op_value(&c->din[i], k) + op_normal(99, k));
-            op_set(&c->din[i], k, op_normal(99, k));
-        }
-    op_case_backward(c, op_case_diff(c), op_case_diff(c), op_case_carries(c));
-    for (int i = 0; i < KIN_MAX_IN; i++)
-        if (c->din[i].ptr) ok = ok && op_agree(c, false, i, &c->din[i], &sum.din[i], 2e-6);
-    op_case_close(&sum);
-    return ok;
-}
-
 static void t6_accumulate(void **state)
 {
     op_case c;
     for (int i = 0; backend(i); i++)
         for (int s = 0; op_case_open(&c, backend(i), op_of(state), s, 2); s++) {
-            op_require(accumulates(&c));
+            op_require(op_accumulates(&c, ref64));
             op_case_close(&c);
         }
-}
-
-static bool subsets_agree(op_case *all, op_case *some)
-{
-    const uint32_t diff = op_case_diff(all);
-    bool ok = true;
-    op_case_both(all, op_case_carries(all));
-    op_case_forward(some);
-    for (uint32_t wanted = (diff - 1) & diff; ok && wanted; wanted = (wanted - 1) & diff) {
-        op_case_poison_din(some);
-        op_case_backward(some, wanted, 0, op_case_carries(all));
-        for (int i = 0; i < KIN_MAX_IN; i++)
-            if (wanted & IN(i))
-                ok = ok && op_same(some, false, i, &some->din[i], &all->din[i], "when others are wanted too");
-    }
-    return ok;
 }
 
 static void t7_subsets(void **state)
@@ -248,40 +191,13 @@ static void t7_subsets(void **state)
     for (int i = 0; backend(i); i++)
         for (int s = 0; op_case_open(&all, backend(i), op_of(state), s, 2); s++) {
             assert_true(op_case_open(&some, backend(i), op_of(state), s, 2));
-            op_require(subsets_agree(&all, &some));
+            op_require(op_subsets_agree(&all, &some));
             op_case_close(&all);
             op_case_close(&some);
         }
 }
 
 /* ---- T8: a sample alone and in a batch --------------------------------------------------------------- */
-
-/* Rows from .. to - 1, as a tensor of their own. */
-static kin_tensor rows_of(const kin_tensor *t, int64_t from, int64_t to)
-{
-    kin_tensor part = *t;
-    const int64_t each = t->dim[0] ? kin_count(t) / t->dim[0] : 0;
-    part.ptr = (char *)t->ptr + from * each * (int64_t)kin_dtype_size(t->dtype);
-    part.dim[0] = to - from;
-    return part;
-}
-
-static bool alone_agrees(const op_case *one, const op_case *many, int64_t sample)
-{
-    bool ok = true;
-    int64_t from, to;
-    for (int o = 0; o < KIN_MAX_OUT; o++) {
-        if (!many->out[o].ptr || !op_case_rows(many, true, o, sample, &from, &to)) continue;
-        const kin_tensor part = rows_of(&many->out[o], from, to);
-        ok = ok && op_agree(one, true, o, &one->out[o], &part, 1e-6);
-    }
-    for (int i = 0; i < KIN_MAX_IN; i++) {
-        if (!many->din[i].ptr || !op_case_rows(many, false, i, sample, &from, &to)) continue;
-        const kin_tensor part = rows_of(&many->din[i], from, to);
-        ok = ok && op_agree(one, false, i, &one->din[i], &part, 1e-6);
-    }
-    return ok;
-}
 
 static void t8_batch(void **state)
 {
@@ -293,7 +209,7 @@ static void t8_batch(void **state)
             for (int64_t b = 0; many.s.batched && b < BATCH; b++) {
                 op_case_alone(&one, &many, b);
                 op_case_both(&one, op_case_carries(&one));
-                op_require(alone_agrees(&one, &many, b));
+                op_require(op_alone_agrees(&one, &many, b));
                 op_case_close(&one);
             }
             op_case_close(&many);
@@ -301,16 +217,6 @@ static void t8_batch(void **state)
 }
 
 /* ---- T10: the same bits twice, and at any thread count ------------------------------------------------ */
-
-static bool same_bits(const op_case *got, const op_case *want, const char *when)
-{
-    bool ok = true;
-    for (int o = 0; o < KIN_MAX_OUT; o++)
-        if (got->out[o].ptr) ok = ok && op_same(got, true, o, &got->out[o], &want->out[o], when);
-    for (int i = 0; i < KIN_MAX_IN; i++)
-        if (got->din[i].ptr) ok = ok && op_same(got, false, i, &got->din[i], &want->din[i], when);
-    return ok;
-}
 
 static void t10_bits(void **state)
 {
@@ -323,7 +229,7 @@ static void t10_bits(void **state)
             for (int n = 0; n < THREADS; n++) {
                 assert_true(op_case_open(&again, cpu[i][n], op_of(state), s, 4));
                 op_case_both(&again, op_case_carries(&c));
-                op_require(same_bits(&again, &c, when[n]));
+                op_require(op_same_bits(&again, &c, when[n]));
                 op_case_close(&again);
             }
             op_case_close(&c);

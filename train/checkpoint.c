@@ -89,39 +89,73 @@ static void free_moments(moment *list, int64_t n)
     free(list);
 }
 
+/* A host buffer that holds the largest parameter. */
+static float *room_for(kin_ctx *cx, const kin_params *p)
+{
+    int64_t most = 1;
+    for (int i = 0; i < p->count; i++) most = kin_max64(most, p->param[i].count);
+    return kin_alloc(cx, most, sizeof(float));
+}
+
+static const moment *named(const moment *list, int64_t n, const char *name)
+{
+    int64_t i = 0;
+    while (i < n && strcmp(list[i].name, name) != 0) i++;
+    return i < n ? &list[i] : NULL;
+}
+
+static kin_status write_moments(kin_ctx *cx, const kin_params *p, kin_st_writer *w, const moment *list,
+                                int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const kin_shape *s = &p->param[list[i].param].shape;
+        KIN_TRY(kin_st_writer_add(cx, w, list[i].name, KIN_F32, s->rank, s->dim));
+    }
+    KIN_TRY(kin_st_writer_begin(cx, w));
+    float *room = room_for(cx, p);
+    const char *name;
+    kin_status rc = cx->status;
+    for (int64_t k = 0; rc == KIN_OK && (name = kin_st_writer_at(w, k)); k++) {
+        const moment *m = named(list, n, name);
+        const int64_t bytes = p->param[m->param].count * (int64_t)sizeof *room;
+        p->backend->download(p->backend, room, m->at, bytes);
+        rc = kin_st_writer_data(cx, w, room, bytes);
+    }
+    free(room);
+    return rc == KIN_OK ? kin_backend_check(cx, p->backend) : rc;
+}
+
 static kin_status save_moments(kin_ctx *cx, const kin_params *p, const char *path)
 {
     moment *list = kin_alloc0(cx, 3 * (int64_t)p->count, sizeof *list);
     if (!list) return cx->status;
     const int64_t n = list_moments(cx, p, list);
-    kin_st_tensor *tensors = kin_alloc0(cx, n, sizeof *tensors);
-    for (int64_t i = 0; tensors && i < n; i++)
-        tensors[i] =
-            (kin_st_tensor){list[i].name, kin_shape_tensor(&p->param[list[i].param].shape, list[i].at)};
-    if (tensors && cx->status == KIN_OK) kin_st_save(cx, path, tensors, n, NULL);
-    free(tensors);
+    kin_st_writer *w = cx->status == KIN_OK ? kin_st_writer_new(cx, path) : NULL;
+    kin_status rc = w ? write_moments(cx, p, w, list, n) : cx->status;
+    if (rc == KIN_OK)
+        rc = kin_st_writer_finish(cx, w);
+    else
+        kin_st_writer_abandon(w);
     free_moments(list, n);
-    return cx->status;
+    return rc;
 }
 
 static kin_status load_moments(kin_ctx *cx, const kin_params *p, const char *path)
 {
     kin_st *st = kin_st_open(cx, path);
     moment *list = st ? kin_alloc0(cx, 3 * (int64_t)p->count, sizeof *list) : NULL;
-    if (!list) {
-        kin_st_close(st);
-        return cx->status;
-    }
-    const int64_t n = list_moments(cx, p, list);
+    float *room = list ? room_for(cx, p) : NULL;
+    const int64_t n = room ? list_moments(cx, p, list) : 0;
     for (int64_t i = 0; i < n && cx->status == KIN_OK; i++) {
         const kin_st_entry *e = kin_st_find(st, list[i].name);
         if (!e || e->count != p->param[list[i].param].count)
             kin_fail(cx, KIN_FORMAT,
                      "%s: %s is missing or of another shape: the run was made with other options", path,
                      list[i].name);
-        else
-            kin_st_read_f32(cx, e, list[i].at, e->count);
+        else if (kin_st_read_f32(cx, e, room, e->count) == KIN_OK)
+            p->backend->upload(p->backend, list[i].at, room, e->count * (int64_t)sizeof *room);
     }
+    free(room);
     free_moments(list, n);
     kin_st_close(st);
     return cx->status;

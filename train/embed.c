@@ -39,7 +39,7 @@ static kin_status finish(kin_ctx *cx, kin_embedder *e, kin_program *p, const kin
     KIN_TRY(kin_program_run(cx, p, run));
     if (b->real == KIN_F32) {
         b->download(b, out, e->io, count * (int64_t)sizeof *out);
-        return KIN_OK;
+        return kin_backend_check(cx, b);
     }
     double wide;
     b->download(b, e->rows, e->io, count * (int64_t)sizeof wide);
@@ -50,12 +50,13 @@ static kin_status finish(kin_ctx *cx, kin_embedder *e, kin_program *p, const kin
     return KIN_OK;
 }
 
-static kin_status run_images(kin_ctx *cx, kin_embedder *e, void *images, int64_t n, float *out)
+static kin_status run_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
 {
+    const int64_t side = e->model->cfg.vision.image_size;
     kin_run run = {0};
     kin_program *p = kin_programs_get(cx, e->programs, KIN_TASK_IMAGES, false, e->batch, 0, 0);
     if (!p) return cx->status;
-    KIN_TRY(kin_program_bind(cx, p, "images", images));
+    KIN_TRY(kin_programs_input(cx, e->programs, p, "images", images, n * side * side * 3));
     kin_run_rows(p, &run, "images", n);
     return finish(cx, e, p, &run, n, out);
 }
@@ -84,8 +85,8 @@ static kin_status run_texts(kin_ctx *cx, kin_embedder *e, const char *const *tex
     kin_run run = {0};
     kin_program *p = kin_programs_get(cx, e->programs, KIN_TASK_TEXTS, false, 0, e->batch, e->off[n]);
     if (!p) return cx->status;
-    KIN_TRY(kin_program_bind(cx, p, "ids", e->ids));
-    KIN_TRY(kin_program_bind(cx, p, "off", e->off));
+    KIN_TRY(kin_programs_input(cx, e->programs, p, "ids", e->ids, e->off[n] * (int64_t)sizeof *e->ids));
+    KIN_TRY(kin_programs_input(cx, e->programs, p, "off", e->off, (n + 1) * (int64_t)sizeof *e->off));
     kin_run_rows(p, &run, "texts", n);
     kin_run_rows(p, &run, "tokens", e->off[n]);
     return finish(cx, e, p, &run, n, out);

@@ -1,6 +1,7 @@
 #include "train/programs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct kin_compiled {
     kin_task task;
@@ -26,6 +27,10 @@ void kin_programs_close(kin_programs *s)
     free(s->list);
     if (s->act) s->backend->release(s->backend, s->act, s->act_bytes);
     if (s->scratch) s->backend->release(s->backend, s->scratch, s->scratch_bytes);
+    for (int i = 0; i < (int)(sizeof s->stage / sizeof *s->stage); i++) {
+        if (s->stage[i].ptr) s->backend->release(s->backend, s->stage[i].ptr, s->stage[i].bytes);
+        s->stage[i] = (kin_stage){0};
+    }
     s->list = NULL;
     s->act = s->scratch = NULL;
     s->count = s->room = 0;
@@ -131,6 +136,21 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
     }
     kin_program_attach(c->program, s->act, s->scratch);
     return c->program;
+}
+
+kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
+                              const void *host, int64_t bytes)
+{
+    if (s->backend->host) return kin_program_bind(cx, p, name, kin_only_read(host));
+    enum { STAGES = sizeof s->stage / sizeof *s->stage };
+    kin_stage *t = s->stage;
+    while (t < s->stage + STAGES && t->name && strcmp(t->name, name) != 0) t++;
+    if (t == s->stage + STAGES) return kin_fail(cx, KIN_INTERNAL, "no room to upload '%s'", name);
+    t->name = name;
+    KIN_TRY(grow(cx, s->backend, name, &t->ptr, &t->bytes, kin_program_slot_bytes(p, name)));
+    s->backend->upload(s->backend, t->ptr, host, bytes);
+    KIN_TRY(kin_program_bind(cx, p, name, t->ptr));
+    return kin_program_host_copy(cx, p, name, host);
 }
 
 kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model_cfg *cfg,

@@ -19,6 +19,13 @@ typedef enum kin_task {
 
 typedef struct kin_compiled kin_compiled;
 
+/* Where an input waits on a device that does not work on host memory. */
+typedef struct kin_stage {
+    const char *name;
+    void *ptr;
+    int64_t bytes;
+} kin_stage;
+
 typedef struct kin_programs {
     kin_model_cfg cfg; /* trunk.training and recompute are set per program */
     bool recompute;
@@ -30,6 +37,7 @@ typedef struct kin_programs {
     int count, room;
     void *act, *scratch;
     int64_t act_bytes, scratch_bytes;
+    kin_stage stage[3]; /* images, ids, off */
 } kin_programs;
 
 void kin_programs_close(kin_programs *s);
@@ -39,6 +47,9 @@ void kin_programs_close(kin_programs *s);
  */
 kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
                               int64_t texts, int64_t tokens);
+/* Binds an input that lies in host memory (name a literal, bytes live): as it is, or uploaded. */
+kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
+                              const void *host, int64_t bytes);
 /* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */
 int64_t kin_token_bucket(int64_t tokens, int64_t most);
 

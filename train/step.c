@@ -42,16 +42,6 @@ void kin_stepper_close(kin_stepper *s)
     *s = (kin_stepper){0};
 }
 
-/* Kernels only read what is bound as an input. */
-static void *readable(const void *p)
-{
-    union {
-        const void *in;
-        void *out;
-    } u = {.in = p};
-    return u.out;
-}
-
 static double read_loss(const kin_stepper *s)
 {
     kin_backend *b = s->programs->backend;
@@ -69,9 +59,10 @@ static kin_program *bound_step(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, 
     kin_program *prog =
         kin_programs_get(cx, s->programs, KIN_TASK_STEP, true, s->batch, s->texts, p->off[p->texts]);
     if (!prog) return NULL;
-    kin_program_bind(cx, prog, "images", readable(p->images));
-    kin_program_bind(cx, prog, "ids", readable(p->ids));
-    kin_program_bind(cx, prog, "off", readable(p->off));
+    const int64_t side = s->programs->cfg.vision.image_size;
+    kin_programs_input(cx, s->programs, prog, "images", p->images, p->n * side * side * 3);
+    kin_programs_input(cx, s->programs, prog, "ids", p->ids, p->off[p->texts] * (int64_t)sizeof *p->ids);
+    kin_programs_input(cx, s->programs, prog, "off", p->off, (p->texts + 1) * (int64_t)sizeof *p->off);
     kin_program_bind(cx, prog, "loss", s->loss);
     kin_program_bind(cx, prog, "image embedding", s->image_embedding);
     kin_program_bind(cx, prog, "text embedding", s->text_embedding);
@@ -94,10 +85,11 @@ static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, ki
         const kin_task task = grad ? KIN_TASK_IMAGES_GRAD : KIN_TASK_IMAGES;
         kin_program *prog = kin_programs_get(cx, s->programs, task, true, s->chunk, 0, 0);
         if (!prog) return cx->status;
-        KIN_TRY(kin_program_bind(cx, prog, "images", readable(p->images + i * side * side * 3)));
+        const int64_t n = kin_min64(s->chunk, p->n - i), bytes = side * side * 3;
+        KIN_TRY(kin_programs_input(cx, s->programs, prog, "images", p->images + i * bytes, n * bytes));
         KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, s->image_embedding, i)));
         if (grad) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->image_grad, i)));
-        kin_run_rows(prog, &run, "images", kin_min64(s->chunk, p->n - i));
+        kin_run_rows(prog, &run, "images", n);
         run.sample0 = i;
         KIN_TRY(kin_program_run(cx, prog, &run));
     }
@@ -113,8 +105,9 @@ static kin_status run_texts(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin
         const kin_task task = grad ? KIN_TASK_TEXTS_GRAD : KIN_TASK_TEXTS;
         kin_program *prog = kin_programs_get(cx, s->programs, task, true, 0, s->chunk, s->off[n]);
         if (!prog) return cx->status;
-        KIN_TRY(kin_program_bind(cx, prog, "ids", readable(p->ids + first)));
-        KIN_TRY(kin_program_bind(cx, prog, "off", s->off));
+        KIN_TRY(kin_programs_input(cx, s->programs, prog, "ids", p->ids + first,
+                                   s->off[n] * (int64_t)sizeof *p->ids));
+        KIN_TRY(kin_programs_input(cx, s->programs, prog, "off", s->off, (n + 1) * (int64_t)sizeof *s->off));
         KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, s->text_embedding, i)));
         if (grad) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->text_grad, i)));
         kin_run_rows(prog, &run, "texts", n);
@@ -173,7 +166,7 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
     }
     KIN_TRY(kin_params_finish(cx, s->programs->params));
     *loss = read_loss(s);
-    return KIN_OK;
+    return kin_backend_check(cx, s->programs->backend);
 }
 
 double kin_stepper_flops(kin_ctx *cx, kin_stepper *s, const kin_pairs *p)

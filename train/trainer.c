@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/plugin.h"
+
 kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split)
 {
     return (kin_dataset_cfg){.split = split,
@@ -139,7 +141,8 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
         return kin_fail(cx, KIN_ARG,
                         "negatives = %lld, but loss %s has no use for captions without a picture",
                         (long long)c->negatives, c->loss);
-    t->backend = kin_backend_cpu(cx, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
+    t->backend =
+        kin_backend_open(cx, c->device, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
     if (!t->backend) return cx->status;
     kin_params *p = t->model->params;
     KIN_TRY(freeze(cx, p, c->freeze));

@@ -114,10 +114,12 @@ kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa)
                            .ops = row->ops,
                            .fns = row->fns,
                            .dev = d,
+                           .host = true,
                            .alloc = alloc,
                            .release = release,
                            .upload = copy,
                            .download = copy,
+                           .swap = kin_pages_swap,
                            .sync = sync,
                            .close = close};
         if (d->room) return b;

@@ -41,10 +41,12 @@ kin_backend *kin_backend_ref(kin_ctx *cx, kin_dtype dtype)
                        .real = wide ? KIN_F64 : KIN_F32,
                        .ops = wide ? kin_ref64_ops : kin_ref32_ops,
                        .fns = wide ? kin_ref64_fns : kin_ref32_fns,
+                       .host = true,
                        .alloc = alloc,
                        .release = release,
                        .upload = copy,
                        .download = copy,
+                       .swap = kin_pages_swap,
                        .sync = sync,
                        .close = close};
     return b;

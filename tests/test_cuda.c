@@ -1,0 +1,254 @@
+/* The CUDA kernels on this processor (tests/cuemu), generated from the tables: T4 and what goes with it,
+ * forward and backward, '+=', subsets, a sample alone, the same bits twice and in every order of threads;
+ * every kernel of the sources was launched. */
+#include <ctype.h>
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/emulated.h"
+#include "tests/op_checks.h"
+
+static const double tolerance = 1e-5; /* as test_table.c's for f32 */
+static kin_backend *ref64, *cuda;
+
+static int setup(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    ref64 = kin_backend_ref(&cx, KIN_F64);
+    cuda = emulated_open(&cx);
+    if (!cuda) print_error("%s\n", cx.message);
+    return ref64 && cuda ? 0 : 1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    kin_backend_close(ref64);
+    kin_backend_close(cuda);
+    return 0;
+}
+
+static kin_op op_of(void **state)
+{
+    return (kin_op)(intptr_t)*state;
+}
+
+static void t4_parity(void **state)
+{
+    for (int i = 0; i < EMULATED_ORDERS; i++) {
+        const char *order = emulated_order(i);
+        if (!op_parity(op_of(state), cuda, ref64, tolerance)) fail_msg("threads %s: %s", order, op_trouble());
+    }
+}
+
+/* Each in the order that its number falls on. */
+static void t6_t7_accumulate_and_subsets(void **state)
+{
+    op_case all, some;
+    for (int s = 0; op_case_open(&all, cuda, op_of(state), s, 2); s++) {
+        emulated_order(s % EMULATED_ORDERS);
+        op_require(op_accumulates(&all, ref64));
+        assert_true(op_case_open(&some, cuda, op_of(state), s, 2));
+        op_require(op_subsets_agree(&all, &some));
+        op_case_close(&all);
+        op_case_close(&some);
+    }
+}
+
+static void t8_batch(void **state)
+{
+    enum { BATCH = 4 };
+    op_case one, many;
+    for (int s = 0; op_case_open(&many, cuda, op_of(state), s, BATCH); s++) {
+        emulated_order((s + 1) % EMULATED_ORDERS);
+        if (many.s.batched) op_case_both(&many, op_case_carries(&many));
+        for (int64_t b = 0; many.s.batched && b < BATCH; b++) {
+            op_case_alone(&one, &many, b);
+            op_case_both(&one, op_case_carries(&one));
+            op_require(op_alone_agrees(&one, &many, b));
+            op_case_close(&one);
+        }
+        op_case_close(&many);
+    }
+}
+
+static void t10_bits(void **state)
+{
+    op_case c, again;
+    for (int s = 0; op_case_open(&c, cuda, op_of(state), s, op_case_batch(op_of(state), s)); s++) {
+        emulated_order(0);
+        op_case_both(&c, op_case_carries(&c));
+        for (int i = 0; i < EMULATED_ORDERS; i++) {
+            const char *order = emulated_order(i);
+            assert_true(op_case_open(&again, cuda, op_of(state), s, op_case_batch(op_of(state), s)));
+            op_case_both(&again, op_case_carries(&c));
+            op_require(op_same_bits(&again, &c, order));
+            op_case_close(&again);
+        }
+        op_case_close(&c);
+    }
+}
+
+/* ---- core/fns.def ---- */
+
+static const kin_adamw_attr adamw = {.lr = 0.01f,
+                                     .beta1 = 0.9f,
+                                     .beta2 = 0.98f,
+                                     .eps = 1e-6f,
+                                     .wd = 0.2f,
+                                     .bias1 = 0.271f,
+                                     .bias2 = 0.0588f,
+                                     .grad_scale = 0.37f};
+static const kin_ema_attr ema = {.decay = 0.995f};
+
+typedef struct fn_case {
+    kin_fn fn;
+    int tensors;
+    const void *attr;
+} fn_case;
+
+/* t[i] of n values, at least one; the same numbers on every backend. */
+static void fn_run(kin_backend *b, const fn_case *c, int64_t n, kin_tensor t[4])
+{
+    for (int i = 0; i < c->tensors; i++) {
+        const bool sum = c->fn == KIN_FN_sumsq && i == 1;
+        t[i] = (kin_tensor){.dtype = sum ? KIN_F64 : b->real, .rank = 1, .dim = {sum ? 1 : n}};
+        t[i].ptr = test_calloc((size_t)n + 1, sizeof(double));
+        for (int64_t k = 0; k < n && !sum; k++) {
+            const double v = op_normal((uint64_t)(7 + i), k);
+            op_set(&t[i], k, i == 3 ? v * v : v); /* second moments are not negative */
+        }
+    }
+    op_fn(b, c->fn, t, c->tensors, c->attr, 0);
+}
+
+static void functions_without_gradients(void **state)
+{
+    static const fn_case list[KIN_FN_COUNT] = {
+        {KIN_FN_adamw, 4, &adamw}, {KIN_FN_ema, 2, &ema}, {KIN_FN_sumsq, 2, NULL}};
+    static const int64_t sizes[] = {0, 1, 7, 1000, 50003};
+    (void)state;
+    for (int f = 0; f < KIN_FN_COUNT; f++)
+        for (int s = 0; s < 5 * EMULATED_ORDERS; s++) {
+            kin_tensor got[4], want[4];
+            const char *order = emulated_order(s % EMULATED_ORDERS);
+            fn_run(cuda, &list[f], sizes[s / EMULATED_ORDERS], got);
+            fn_run(ref64, &list[f], sizes[s / EMULATED_ORDERS], want);
+            const double tol = list[f].fn == KIN_FN_sumsq ? 1e-12 : 2e-6;
+            for (int i = 0; i < list[f].tensors; i++) {
+                for (int64_t k = 0; k < kin_count(&want[i]); k++) {
+                    const double x = op_value(&got[i], k), y = op_value(&want[i], k);
+                    if (!(fabs(x - y) <= tol * (fabs(y) + 0.1)))
+                        fail_msg("%s, threads %s: tensor %d [%lld] is %.9g, not %.9g",
+                                 kin_fn_name(list[f].fn), order, i, (long long)k, x, y);
+                }
+                test_free(got[i].ptr);
+                test_free(want[i].ptr);
+            }
+        }
+}
+
+/* ---- nothing in the sources stays untested ---- */
+
+static char *source(const char *name)
+{
+    char path[300];
+    uint8_t *text;
+    int64_t size;
+    kin_ctx cx = {0};
+    snprintf(path, sizeof path, "kernels/cuda/%s", name);
+    if (kin_read_file(&cx, path, 1 << 20, &text, &size) != KIN_OK) fail_msg("%s", cx.message);
+    return (char *)text;
+}
+
+/* Text after a "__global__ void": the kernel's name is the word before the first parenthesis that is not
+ * __launch_bounds__'s. */
+static void kernel_name(const char *at, char name[80])
+{
+    const char *bounds = strstr(at, "__launch_bounds__"), *open = strchr(at, '(');
+    if (bounds && bounds < open) open = strchr(strchr(open, ')'), '(');
+    const char *end = open, *from = end;
+    while (isalnum((unsigned char)from[-1]) || from[-1] == '_') from--;
+    snprintf(name, 80, "%.*s", (int)(end - from), from);
+}
+
+static void every_kernel_was_launched(void **state)
+{
+    (void)state;
+    DIR *d = opendir("kernels/cuda");
+    assert_non_null(d);
+    int kernels = 0, idle = 0;
+    for (const struct dirent *e; (e = readdir(d));) {
+        const char *dot = strrchr(e->d_name, '.');
+        if (!dot || (strcmp(dot, ".cu") != 0 && strcmp(dot, ".cuh") != 0)) continue;
+        char *text = source(e->d_name);
+        for (const char *at = text; (at = strstr(at, "__global__ void")); kernels++) {
+            char name[80];
+            kernel_name(at += strlen("__global__ void"), name);
+            if (emulated_launches(name) > 0) continue;
+            print_error("%s: kernel %s was never launched\n", e->d_name, name);
+            idle++;
+        }
+        free(text);
+    }
+    closedir(d);
+    assert_true(kernels > 50);
+    assert_int_equal(idle, 0);
+}
+
+/* The weights and their average change places. */
+static void two_arrays_are_swapped(void **state)
+{
+    enum { N = 1000 };
+    (void)state;
+    float a[N], b[N];
+    for (int i = 0; i < N; i++) a[i] = -(b[i] = (float)i);
+    char *p = cuda->alloc(cuda, sizeof a), *q = cuda->alloc(cuda, sizeof b);
+    cuda->upload(cuda, p, a, sizeof a);
+    cuda->upload(cuda, q, b, sizeof b);
+    cuda->swap(cuda, p, q, sizeof a - 4);
+    cuda->download(cuda, a, p, sizeof a);
+    cuda->download(cuda, b, q, sizeof b);
+    for (int i = 0; i < N; i++) assert_true(a[i] == (float)(i < N - 1 ? i : -i) && b[i] == -a[i]);
+    cuda->release(cuda, p, sizeof a);
+    cuda->release(cuda, q, sizeof b);
+}
+
+static void no_memory_is_no_pointer(void **state)
+{
+    (void)state;
+    emulated_memory(100 << 20);
+    assert_null(cuda->alloc(cuda, 200 << 20));
+    emulated_memory(0);
+    kin_ctx cx = {0};
+    assert_int_equal(kin_backend_check(&cx, cuda), KIN_OK);
+}
+
+static const struct CMUnitTest tests[] = {
+#define T(test, op_name)                                                                                     \
+    {                                                                                                        \
+#test ": " #op_name, test, NULL, NULL, (void *)(intptr_t)KIN_OP_##op_name                            \
+    }
+#define KIN_OP(name, nin, nout, attr, reads, diff)                                                           \
+    T(t4_parity, name), T(t6_t7_accumulate_and_subsets, name), T(t8_batch, name), T(t10_bits, name),
+#include "core/ops.def"
+#undef KIN_OP
+    cmocka_unit_test(functions_without_gradients),
+    cmocka_unit_test(two_arrays_are_swapped),
+    cmocka_unit_test(no_memory_is_no_pointer),
+    cmocka_unit_test(every_kernel_was_launched),
+};
+
+int main(int argc, char **argv)
+{
+    if (argc == 2) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

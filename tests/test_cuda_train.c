@@ -1,0 +1,216 @@
+/* Whole steps of a two-tower model on the emulated GPU against the processor, by the `device` option; what is
+ * said when there is no GPU or no plug-in for this kin. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/file.h"
+#include "data/scenes.h"
+#include "tests/emulated.h"
+#include "train/trainer.h"
+
+enum { STEPS = 5 };
+static char folder[64];
+
+/* With everything random that there is: dropout, stochastic depth, dropped patches. */
+static const char model_json[] =
+    "{\"embed_dim\": 16,"
+    " \"vision_cfg\": {\"image_size\": 32, \"layers\": 2, \"width\": 32, \"head_width\": 16, \"patch_size\": "
+    "8,"
+    "  \"patch_dropout\": 0.25},"
+    " \"text_cfg\": {\"context_length\": 24, \"vocab_size\": 560, \"width\": 32, \"heads\": 2, \"layers\": "
+    "2},"
+    " \"kin_cfg\": {\"text\": {\"dropout\": 0.1}, \"vision\": {\"drop_path\": 0.2}}}";
+static const char options[] = "batch = 8\nlr = 2e-3\nsteps = 5\nlog-every = 1\nema = 0.9\nnegatives = 1\n"
+                              "eval-every = 5\neval-batch = 16\nseed = 3\n";
+
+typedef struct record {
+    double loss[STEPS], norm[STEPS], flops[STEPS], recall;
+    int steps;
+} record;
+
+static void on_progress(void *user, const kin_progress *p)
+{
+    record *r = user;
+    assert_in_range(p->step, 1, STEPS);
+    r->loss[p->step - 1] = p->loss;
+    r->norm[p->step - 1] = p->norm;
+    r->flops[p->step - 1] = p->flops;
+    r->steps++;
+}
+
+static void on_evaluated(void *user, int64_t step, const json_t *metrics, bool best)
+{
+    record *r = user;
+    (void)step;
+    (void)best;
+    r->recall = json_number_value(json_object_get(metrics, "mean_recall"));
+}
+
+typedef struct flag {
+    const char *key, *value;
+} flag;
+
+/* flags end with a NULL key. */
+static kin_status train(const flag *flags, record *r, kin_ctx *cx)
+{
+    char path[160];
+    kin_config c;
+    kin_trainer t;
+    const kin_observer o = {.user = r, .progress = on_progress, .evaluated = on_evaluated};
+    *r = (record){0};
+    assert_int_equal(kin_config_init(cx, &c), KIN_OK);
+    assert_int_equal(kin_config_parse(cx, &c, "options", options, (int64_t)strlen(options)), KIN_OK);
+    static const char *const names[][2] = {
+        {"model", "model.json"}, {"train-data", "train"}, {"val-data", "val"}, {"out", "run"}};
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i][1]);
+        kin_config_set(cx, &c, names[i][0], path);
+    }
+    for (; flags->key; flags++) kin_config_set(cx, &c, flags->key, flags->value);
+    assert_int_equal(cx->status, KIN_OK);
+    if (kin_trainer_open(cx, &t, &c) == KIN_OK) kin_trainer_run(cx, &t, &o);
+    kin_trainer_close(&t);
+    kin_config_free(&c);
+    return cx->status;
+}
+
+static record must_train(const flag *flags)
+{
+    kin_ctx cx = {0};
+    record r;
+    if (train(flags, &r, &cx) != KIN_OK) fail_msg("%s", cx.message);
+    assert_int_equal(r.steps, STEPS);
+    return r;
+}
+
+static void losses_agree(const record *a, const record *b, const char *what)
+{
+    for (int i = 0; i < STEPS; i++) {
+        if (!(fabs(a->loss[i] - b->loss[i]) <= 1e-5 * fabs(b->loss[i])))
+            fail_msg("%s, step %d: the loss is %.9g on the GPU, %.9g on the processor", what, i + 1,
+                     a->loss[i], b->loss[i]);
+        if (!(fabs(a->norm[i] - b->norm[i]) <= 1e-4 * b->norm[i]))
+            fail_msg("%s, step %d: the gradient's norm is %.9g, not %.9g", what, i + 1, a->norm[i],
+                     b->norm[i]);
+        assert_true(a->flops[i] == b->flops[i]);
+    }
+}
+
+static void losses_are_the_processors(void **state)
+{
+    static const struct {
+        const char *what;
+        flag flags[4];
+    } list[] = {
+        {"infonce", {{"loss", "infonce"}}},
+        {"siglip, recomputed", {{"loss", "siglip"}, {"recompute", "true"}}},
+        {"chunks of three, frozen text", {{"chunk", "3"}, {"freeze", "transformer.*"}}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        flag flags[6] = {{"device", "cpu"}};
+        memcpy(flags + 1, list[i].flags, sizeof list[i].flags);
+        const record cpu = must_train(flags);
+        flags[0].value = "cuda";
+        emulated_order((int)i % EMULATED_ORDERS);
+        const record gpu = must_train(flags);
+        losses_agree(&gpu, &cpu, list[i].what);
+        assert_true(fabs(gpu.recall - cpu.recall) < 0.05);
+        assert_true(cpu.loss[STEPS - 1] != cpu.loss[0]);
+    }
+}
+
+static void the_same_bits_in_every_order(void **state)
+{
+    static const flag flags[] = {{"device", "cuda"}, {NULL, NULL}};
+    (void)state;
+    emulated_order(0);
+    const record first = must_train(flags);
+    for (int i = 0; i < EMULATED_ORDERS - 1; i++) { /* once more in the same, then in two others */
+        emulated_order(i);
+        const record r = must_train(flags);
+        assert_memory_equal(&r, &first, sizeof r);
+    }
+    emulated_order(0);
+}
+
+static void must_fail(const char *what)
+{
+    static const flag flags[] = {{"device", "cuda"}, {NULL, NULL}};
+    kin_ctx cx = {0};
+    record r;
+    assert_int_not_equal(train(flags, &r, &cx), KIN_OK);
+    if (!strstr(cx.message, what)) fail_msg("'%s' is not in: %s", what, cx.message);
+}
+
+static void without_a_gpu_one_sentence(void **state)
+{
+    (void)state;
+    char *folder_of = strdup(getenv("KIN_PLUGINS")), other[4400];
+    setenv("CUEMU_NO_DEVICE", "1", 1);
+    must_fail("there is no NVIDIA GPU that can be used here");
+    unsetenv("CUEMU_NO_DEVICE");
+    setenv("KIN_PLUGINS", "/nowhere", 1);
+    must_fail("libkin_cuda.so was not found (looked for /nowhere/libkin_cuda.so first)");
+    snprintf(other, sizeof other, "%s/other", folder_of);
+    setenv("KIN_PLUGINS", other, 1);
+    must_fail("(plug-in 'other') was made for another kin");
+    setenv("KIN_PLUGINS", folder_of, 1);
+    free(folder_of);
+}
+
+static void too_little_memory_says_what_helps(void **state)
+{
+    (void)state;
+    emulated_memory(400 << 10);
+    must_fail("out of memory");
+    emulated_memory(0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    char path[160];
+    strcpy(folder, "/tmp/kin-test-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(path, sizeof path, "%s/train", folder);
+    kin_scenes_cfg c = {.out = path, .count = 48, .seed = 1, .size = 32};
+    if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
+    snprintf(path, sizeof path, "%s/val", folder);
+    c = (kin_scenes_cfg){.out = path, .count = 20, .seed = 2, .size = 32, .split = "val"};
+    if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
+    snprintf(path, sizeof path, "%s/model.json", folder);
+    FILE *f = fopen(path, "w");
+    if (!f || fputs(model_json, f) < 0 || fclose(f) != 0) return -1;
+    kin_backend *b = emulated_open(&cx); /* sets where plug-ins are looked for */
+    kin_backend_close(b);
+    return b ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(losses_are_the_processors),
+        cmocka_unit_test(the_same_bits_in_every_order),
+        cmocka_unit_test(without_a_gpu_one_sentence),
+        cmocka_unit_test(too_little_memory_says_what_helps),
+    };
+    if (argc == 2) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
