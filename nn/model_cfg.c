@@ -147,8 +147,8 @@ static kin_status read_vision(kin_ctx *cx, const char *what, const json_t *open,
     v->class_token = kin_json_bool(cx, kin, "class_token", true);
     static const char *const places[] = {"normal", "grid", NULL};
     int pool = 0, place = 0;
-    KIN_TRY(choice(cx, what, "kin_cfg.vision.pos_init", kin_json_string(cx, kin, "pos_init", "normal"), places,
-                   &place));
+    KIN_TRY(choice(cx, what, "kin_cfg.vision.pos_init", kin_json_string(cx, kin, "pos_init", "normal"),
+                   places, &place));
     v->pos_grid = place == 1;
     KIN_TRY(choice(cx, what, "vision_cfg.pool_type", kin_json_string(cx, open, "pool_type", "tok"), pools,
                    &pool));
@@ -164,8 +164,8 @@ static kin_status read_vision(kin_ctx *cx, const char *what, const json_t *open,
         return kin_fail(cx, KIN_UNSUPPORTED, "%s: pool_type avg needs kin_cfg.vision.class_token = false",
                         what);
     if (v->pos_grid && v->trunk.width % 4)
-        return kin_fail(cx, KIN_UNSUPPORTED, "%s: pos_init grid needs a width of a multiple of 4, not %lld", what,
-                        (long long)v->trunk.width);
+        return kin_fail(cx, KIN_UNSUPPORTED, "%s: pos_init grid needs a width of a multiple of 4, not %lld",
+                        what, (long long)v->trunk.width);
     return read_stem(cx, what, kin, v);
 }
 
