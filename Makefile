@@ -177,6 +177,8 @@ $(LIB): $(LIB_O) $(BUILD)/list
 
 # tests/test_fault_*.c make the k-th allocation fail.
 $(BUILD)/tests/test_fault_%: LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+# tests/test_memory counts them.
+$(BUILD)/tests/test_memory: LDFLAGS = $(foreach f,malloc calloc realloc mmap munmap,-Wl,--wrap=$(f))
 link = $(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(LDLIBS)
 $(BUILD)/kin: $(TOOLS:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/list
 	$(call link)

@@ -44,5 +44,7 @@ static inline kin_status kin_backend_check(kin_ctx *cx, kin_backend *b)
 void *kin_pages_alloc(int64_t bytes);
 void kin_pages_free(void *p, int64_t bytes);
 void kin_pages_swap(kin_backend *b, void *x, void *y, int64_t bytes);
+int64_t kin_pages_mapped(int64_t bytes);                  /* what an arena of so many bytes takes of the address space */
+int64_t kin_pages_resident(const void *p, int64_t bytes); /* how much of it lies in memory now; p NULL: 0 */
 
 #endif

@@ -170,23 +170,28 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     return KIN_OK;
 }
 
-static kin_status open_loader(kin_ctx *cx, kin_trainer *t)
+kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
 {
     const kin_config *c = t->cfg;
-    const kin_loader_cfg cfg = {.data = t->train,
-                                .tokenizer = t->model->tokenizer,
-                                .preprocess = t->model->preprocess,
-                                .augment = {.crop_min = c->crop_min,
-                                            .flip = c->flip,
-                                            .jitter = c->jitter,
-                                            .grey = c->grey,
-                                            .erase = c->erase},
-                                .batch = c->batch,
-                                .context = t->model->cfg.text.context,
-                                .negatives = c->negatives,
-                                .threads = c->loader_threads,
-                                .ahead = c->ahead,
-                                .seed = (uint64_t)c->seed};
+    return (kin_loader_cfg){.data = t->train,
+                            .tokenizer = t->model->tokenizer,
+                            .preprocess = t->model->preprocess,
+                            .augment = {.crop_min = c->crop_min,
+                                        .flip = c->flip,
+                                        .jitter = c->jitter,
+                                        .grey = c->grey,
+                                        .erase = c->erase},
+                            .batch = c->batch,
+                            .context = t->model->cfg.text.context,
+                            .negatives = c->negatives,
+                            .threads = c->loader_threads,
+                            .ahead = c->ahead,
+                            .seed = (uint64_t)c->seed};
+}
+
+static kin_status open_loader(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_loader_cfg cfg = kin_trainer_loader(t);
     t->loader = kin_loader_open(cx, &cfg, t->state.loader);
     return cx->status;
 }
