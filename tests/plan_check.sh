@@ -37,7 +37,7 @@ real() { # peak MiB, median seconds of a step, GFLOP
 compare() { # compare NAME BATCH FLAG...
     local name=$1 batch=$2
     shift 2
-    set -- --train-data "$folder/train" --val-data "$folder/val" --batch "$batch" --steps 20 --lr 1e-4 "$@"
+    set -- --train-data "$folder/train" --val-data "$folder/val" --batch "$batch" --steps 12 --lr 1e-4 "$@"
     read -r m1 s1 f1 < <(plan "$@")
     read -r m s f < <(batch=$batch real "$@")
     read -r m2 s2 f2 < <(plan "$@")

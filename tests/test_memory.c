@@ -116,7 +116,8 @@ static void config(kin_config *c, const char *lines)
     fputs(text, f);
     fclose(f);
     assert_int_equal(kin_config_init(&cx, c), KIN_OK);
-    if (kin_config_parse(&cx, c, "options", text, (int64_t)strlen(text)) != KIN_OK) fail_msg("%s", cx.message);
+    if (kin_config_parse(&cx, c, "options", text, (int64_t)strlen(text)) != KIN_OK)
+        fail_msg("%s", cx.message);
 }
 
 static void open_trainer(kin_trainer *t, kin_config *c, const char *lines)
@@ -210,7 +211,8 @@ typedef struct batches {
 static kin_pairs batch_of(batches *b, int64_t i)
 {
     const int64_t n = i % 3 == 2 ? BATCH - 1 : BATCH, texts = i % 2 ? n : n + 5;
-    for (int64_t k = 0; k < texts; k++) b->off[k + 1] = b->off[k] + 2 + (int32_t)((k + 5 * i) % (6 * LENGTHS));
+    for (int64_t k = 0; k < texts; k++)
+        b->off[k + 1] = b->off[k] + 2 + (int32_t)((k + 5 * i) % (6 * LENGTHS));
     for (int64_t k = 0; k < b->off[texts]; k++) b->ids[k] = (int32_t)((k * 31 + i) % 500);
     for (size_t k = 0; k < sizeof b->images; k++) b->images[k] = (uint8_t)(k * 7 + k / 11 + (size_t)i);
     return (kin_pairs){n, texts, b->images, b->ids, b->off};

@@ -15,7 +15,7 @@ typedef struct loop {
     kin_metrics *metrics;
     kin_tfevents *events;
     kin_watch watch;
-    uint64_t *digest; /* [batch] scratch of kin_count_duplicates */
+    uint64_t *digest;     /* [batch] scratch of kin_count_duplicates */
     double since, waited; /* time and loader's waiting at the last progress */
     int64_t pairs;        /* since then */
     double started;

@@ -8,10 +8,11 @@
 #include "train/evaluate.h"
 
 enum {
-    LOOKED_AT = 1000000,  /* captions drawn and counted, at most */
-    FIRST = 2,            /* steps that are not timed: memory is touched for the first time */
-    LEAST = 5, MOST = 64, /* timed steps */
-    SECONDS = 8           /* enough of them, once LEAST are made */
+    LOOKED_AT = 1000000, /* captions drawn and counted, at most */
+    FIRST = 2,           /* steps that are not timed: memory is touched for the first time */
+    LEAST = 5,
+    MOST = 64,  /* timed steps */
+    SECONDS = 8 /* enough of them, once LEAST are made */
 };
 
 int64_t kin_resident(void)
@@ -112,7 +113,8 @@ kin_status kin_plan_make(kin_ctx *cx, kin_trainer *t, kin_plan *out)
     out->scratch = g->scratch ? kin_pages_mapped(g->scratch_bytes) : 0;
     out->host = t->stepper.io_bytes + kin_loader_bytes(t->loader);
     if (t->val) out->evaluation = evaluation(t);
-    const int64_t touched = kin_pages_resident(p->arena, p->bytes) + kin_pages_resident(g->act, g->act_bytes) +
+    const int64_t touched = kin_pages_resident(p->arena, p->bytes) +
+                            kin_pages_resident(g->act, g->act_bytes) +
                             kin_pages_resident(g->scratch, g->scratch_bytes);
     out->libraries = kin_max64(0, kin_resident() - touched - out->host);
     return KIN_OK;

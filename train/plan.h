@@ -15,12 +15,12 @@ typedef struct kin_plan {
     int64_t param, act, scratch; /* bytes as mapped; ACT of the largest program, evaluation's among them */
     int64_t host;                /* bytes of batches on their way, of embeddings of a batch */
     int64_t libraries;           /* resident bytes beside all these */
-    int64_t evaluation;          /* bytes that an evaluation takes for its time: embeddings, a batch of pictures */
-    int64_t foreseen, steps;     /* batches looked at for this; of the whole run */
-    int programs;                /* that the run will use */
-    double pairs, texts, tokens, flops;      /* of a step, on average */
+    int64_t evaluation; /* bytes that an evaluation takes for its time: embeddings, a batch of pictures */
+    int64_t foreseen, steps;                      /* batches looked at for this; of the whole run */
+    int programs;                                 /* that the run will use */
+    double pairs, texts, tokens, flops;           /* of a step, on average */
     double seconds, lower_quarter, upper_quarter; /* of a step: median; a quarter took less, a quarter more */
-    int64_t timed;                           /* steps that these are of */
+    int64_t timed;                                /* steps that these are of */
 } kin_plan;
 
 /* t was just opened. Takes seven steps at least, and about ten seconds of them. */

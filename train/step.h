@@ -21,11 +21,11 @@ typedef struct kin_stepper {
     void *io;                    /* embeddings, their gradients, loss and its cotangent, in real */
     int64_t io_bytes;
     void *image_embedding, *text_embedding, *image_grad, *text_grad, *loss, *one;
-    int32_t *off;  /* [chunk + 1] offsets of a chunk, from 0 */
-    char *rows;    /* some rows of both embeddings, in real, brought home for kin_stepper_spread */
-    double *sum;   /* [2 E] for it as well */
-    double flops;  /* floating-point operations of the last run, exact for its live sizes */
-    bool check;    /* of kin_run: name the first step that writes a NaN or Inf */
+    int32_t *off; /* [chunk + 1] offsets of a chunk, from 0 */
+    char *rows;   /* some rows of both embeddings, in real, brought home for kin_stepper_spread */
+    double *sum;  /* [2 E] for it as well */
+    double flops; /* floating-point operations of the last run, exact for its live sizes */
+    bool check;   /* of kin_run: name the first step that writes a NaN or Inf */
 } kin_stepper;
 
 /* chunk 0: the whole batch at once. texts: most captions of a batch. */

@@ -143,7 +143,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
                         (long long)c->negatives, c->loss);
     t->backend =
         kin_backend_open(cx, c->device, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
-    if (!t->backend) return cx->status;
+    if (!t->backend || kin_backend_cpu_blas(cx, t->backend, c->blas) != KIN_OK) return cx->status;
     kin_params *p = t->model->params;
     KIN_TRY(freeze(cx, p, c->freeze));
     KIN_TRY(kin_params_alloc(cx, p, t->backend, true, c->ema > 0.0));
