@@ -1,8 +1,8 @@
 /* tune: kin's own matrix products beside OpenBLAS's on the shapes of CLIP models, and the rows of
  * kernels/cpu/gemm_table.def for this processor. tune [ROUNDS]. One thread, since both work on the same tiles
  * at any number; processor time, and own and OpenBLAS in turns, so that other work on the machine counts
- * little; medians. A class of shapes (transposition and depth) goes to OpenBLAS where that is 5 % faster over
- * the class, which a chance difference is not. */
+ * little; medians. A class of shapes (transposition and depth) goes to OpenBLAS where that is 15 % faster
+ * over the class: less is not worth loading a library for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,8 +84,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench tune: %s\n", cx.status ? cx.message : "1 to 99 rounds");
         return cx.status == KIN_UNSUPPORTED ? 0 : 1; /* without OpenBLAS there is nothing to choose */
     }
+    if (strcmp(kin_blas_core(), kin_blas_loaded()) != 0)
+        printf("not for the table: OPENBLAS_CORETYPE makes this %s, kin would take %s\n", kin_blas_loaded(),
+               kin_blas_core());
     double spent[2][WAYS][DEPTHS] = {{{0}}};
-    printf("%s, OpenBLAS as %s; GFLOP/s\n%-20s %-12s %10s %10s %8s\n", own->name, kin_blas_core(), "layer",
+    printf("%s, OpenBLAS as %s; GFLOP/s\n%-20s %-12s %10s %10s %8s\n", own->name, kin_blas_loaded(), "layer",
            "product", "own", "OpenBLAS", "ratio");
     for (int i = 0; i < LAYERS; i++) {
         const struct layer *l = &layers[i];
@@ -120,7 +123,7 @@ int main(int argc, char **argv)
             if (spent[0][w][d] > 0.0)
                 printf("GEMM(\"%s\", %s, %s, 0, 0, %lld, %s) /* %s: %.2f */\n", kin_blas_core(),
                        ways[w].ta ? "true" : "false", ways[w].tb ? "true" : "false", (long long)depths[d],
-                       ratio < 0.95 ? "true" : "false", ways[w].name, ratio);
+                       ratio < 0.85 ? "true" : "false", ways[w].name, ratio);
         }
     kin_backend_close(own);
     kin_backend_close(blas);

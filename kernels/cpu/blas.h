@@ -14,6 +14,8 @@ enum { KIN_BLAS_ROWS = 101, KIN_BLAS_PLAIN = 111, KIN_BLAS_TURNED = 112 }; /* cb
 kin_sgemm_fn kin_blas_sgemm(void);
 /* What OpenBLAS has for this processor: "SkylakeX", "Zen", "Haswell", or "" (it finds out itself). */
 const char *kin_blas_core(void);
+/* What it took itself for when it was loaded: OPENBLAS_CORETYPE, where a user has set it. "" before. */
+const char *kin_blas_loaded(void);
 /* May the table (gemm_table.def) name OpenBLAS for some product on this processor? For this one? */
 bool kin_blas_has_rows(void);
 bool kin_blas_is_faster(bool ta, bool tb, long long m, long long n, long long k);

@@ -7,6 +7,7 @@
 #include "kernels/cpu/blas.h"
 
 static kin_sgemm_fn sgemm;
+static const char *loaded = "";
 
 /* By what a processor can do, not by its model number, which an old library does not know. */
 const char *kin_blas_core(void)
@@ -29,10 +30,14 @@ static void load(void)
     void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     void *product = library ? dlsym(library, "cblas_sgemm") : NULL;
     void *threads = library ? dlsym(library, "openblas_set_num_threads") : NULL;
-    if (!product || !threads) return;
+    void *name = library ? dlsym(library, "openblas_get_corename") : NULL;
+    if (!product || !threads || !name) return;
+    char *(*get_name)(void);
     void (*set_threads)(int);
     memcpy(&set_threads, &threads, sizeof set_threads); /* ISO C has no cast from object to function */
     set_threads(1);
+    memcpy(&get_name, &name, sizeof get_name);
+    loaded = get_name();
     memcpy(&sgemm, &product, sizeof sgemm);
 }
 
@@ -41,6 +46,11 @@ kin_sgemm_fn kin_blas_sgemm(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, load);
     return sgemm;
+}
+
+const char *kin_blas_loaded(void)
+{
+    return loaded;
 }
 
 /* First match wins; no match: kin's own. */
