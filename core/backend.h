@@ -31,7 +31,8 @@ kin_backend *kin_backend_ref(kin_ctx *cx, kin_dtype real);
  * isa: "avx512", "avx2", "plain". KIN_UNSUPPORTED when the processor cannot. */
 kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa);
 /* Whose matrix products a cpu backend uses: "own"; "openblas" (KIN_UNSUPPORTED where it is not installed);
- * "auto", as it is opened: OpenBLAS where kernels/cpu/gemm_table.def says that it is faster. */
+ * "auto", as it is opened (and all that another backend knows): OpenBLAS where kernels/cpu/gemm_table.def
+ * says that it is faster. */
 kin_status kin_backend_cpu_blas(kin_ctx *cx, kin_backend *b, const char *blas);
 static inline void kin_backend_close(kin_backend *b)
 {

@@ -143,6 +143,12 @@ static void refused(void **state)
     assert_int_equal(kin_backend_cpu_blas(&cx, b, "mkl"), KIN_ARG);
     assert_string_equal(cx.message, "matrix products by 'mkl': auto, own and openblas are known");
     kin_backend_close(b);
+    kin_clear(&cx);
+    b = kin_backend_ref(&cx, KIN_F32);
+    assert_int_equal(kin_backend_cpu_blas(&cx, b, "auto"), KIN_OK);
+    assert_int_equal(kin_backend_cpu_blas(&cx, b, "openblas"), KIN_ARG);
+    assert_string_equal(cx.message, "blas = openblas is for kernels of the processor, not for ref32");
+    kin_backend_close(b);
 }
 
 int main(void)

@@ -133,11 +133,15 @@ kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa)
 
 kin_status kin_backend_cpu_blas(kin_ctx *cx, kin_backend *b, const char *blas)
 {
-    kin_cpu_dev *d = b->dev;
-    const bool openblas = strcmp(blas, "openblas") == 0;
-    if (!openblas && strcmp(blas, "own") != 0 && strcmp(blas, "auto") != 0)
+    const bool openblas = strcmp(blas, "openblas") == 0, automatic = strcmp(blas, "auto") == 0;
+    if (!openblas && !automatic && strcmp(blas, "own") != 0)
         return kin_fail(cx, KIN_ARG, "matrix products by '%s': auto, own and openblas are known", blas);
-    const bool wanted = openblas || (strcmp(blas, "auto") == 0 && kin_blas_has_rows());
+    if (b->close != close) /* of another place than the processor */
+        return automatic ? KIN_OK
+                         : kin_fail(cx, KIN_ARG, "blas = %s is for kernels of the processor, not for %s",
+                                    blas, b->name);
+    kin_cpu_dev *d = b->dev;
+    const bool wanted = openblas || (automatic && kin_blas_has_rows());
     d->sgemm = wanted ? kin_blas_sgemm() : NULL;
     d->always = openblas;
     if (openblas && !d->sgemm)
