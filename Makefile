@@ -77,7 +77,7 @@ EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
 # What a plug-in has of kin itself.
 PLUG_O  := $(patsubst %,$(BUILD)/pic/core/%.o,base ops_hash tensor)
 
-.PHONY: all help demo test check suite lint asan tsan fuzz bench install clean deps FORCE
+.PHONY: all help demo test test-long check suite lint asan tsan fuzz bench tune install clean deps FORCE
 
 all: $(LIB) $(KIN) $(CUDA_X) ## build the library and build/kin, say what was found (the default)
 	@echo "kin: $(strip $(LIB) $(KIN)), kernels: $(ISAS)"
@@ -85,7 +85,7 @@ all: $(LIB) $(KIN) $(CUDA_X) ## build the library and build/kin, say what was fo
 	@$(foreach p,$(OPTIONAL) $(TESTING),echo "  $(if $(filter $(p),$(FOUND)),with   ,without) $(p): $($(p)_adds)$(if $(filter $(p),$(FOUND)),, -- to add it: apt-get install $(p))";)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  while IFS='|' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
 	@echo '  variables      BUILD=dir PREFIX=dir CC=gcc OPT="-O2 -g" FUZZ_SECONDS=5 JOBS=n'
 
@@ -95,6 +95,11 @@ demo: deps ## install what is missing, build, train a small model and show it (m
 
 test: deps ## install what is missing, build everything, lint, run every test (6 minutes at most)
 	@$(MAKE) suite
+
+test-long: deps ## what takes long: plans against real runs of 500 MB and more, fuzzers for a minute each
+	@$(MAKE) all
+	@tests/plan_check.sh $(KIN)
+	@$(MAKE) fuzz FUZZ_SECONDS=60
 
 check: deps ## test, and the same under sanitizers, fuzzers for seconds each, the loader under tsan
 	@$(MAKE) fuzz
@@ -132,6 +137,9 @@ suite-fuzz: $(FUZZ_X)
 
 bench: $(BENCH_X) ## run every program of bench/
 	@set -e; for b in $^; do echo "== $$b"; $$b; done
+
+tune: $(BUILD)/bench/tune ## own matrix products beside OpenBLAS, and rows for kernels/cpu/gemm_table.def
+	@$<
 
 install: all ## copy kin, libkin.a, kin.h and the model configs under PREFIX (/usr/local)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/kin/models)
@@ -177,6 +185,8 @@ $(LIB): $(LIB_O) $(BUILD)/list
 
 # tests/test_fault_*.c make the k-th allocation fail.
 $(BUILD)/tests/test_fault_%: LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+# tests/test_memory counts them.
+$(BUILD)/tests/test_memory: LDFLAGS = $(foreach f,malloc calloc realloc mmap munmap,-Wl,--wrap=$(f))
 link = $(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(LDLIBS)
 $(BUILD)/kin: $(TOOLS:%.c=$(BUILD)/%.o) $(LIB) $(BUILD)/list
 	$(call link)

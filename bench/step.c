@@ -159,7 +159,7 @@ int main(int argc, char **argv)
     }
     qsort(took, (size_t)steps, sizeof *took, by_value);
     const double middle = took[steps / 2], n = (double)batch;
-    const double flops = kin_stepper_flops(&b.cx, &b.stepper, &p);
+    const double flops = b.stepper.flops;
     printf("%s, batch %lld, %d threads, %s: peak %.0f GFLOP/s, memory %.1f GB/s\n", model, (long long)batch,
            used, b.backend->name, peak / 1e9, bandwidth / 1e9);
     printf("median %.2f pairs/s, best %.2f; %.2f GFLOP a pair, %.0f GFLOP/s, %.1f %% of peak\n", n / middle,

@@ -1,5 +1,6 @@
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/backend.h"
 
@@ -9,6 +10,28 @@ enum { HUGE = 2 << 20 };
 static size_t rounded(int64_t bytes)
 {
     return ((size_t)bytes + HUGE - 1) / HUGE * HUGE;
+}
+
+int64_t kin_pages_mapped(int64_t bytes)
+{
+    return (int64_t)rounded(bytes ? bytes : 1);
+}
+
+int64_t kin_pages_resident(const void *p, int64_t bytes)
+{
+    unsigned char there[4096];
+    const int64_t page = sysconf(_SC_PAGESIZE), most = (int64_t)sizeof there * page;
+    int64_t count = 0;
+    for (int64_t left = p ? kin_pages_mapped(bytes) : 0, at = 0; left > 0; left -= most, at += most) {
+        const int64_t now = kin_min64(left, most);
+        union {
+            const void *in;
+            char *out;
+        } u = {.in = p}; /* mincore looks, and changes nothing */
+        if (mincore(u.out + at, (size_t)now, there) != 0) return 0;
+        for (int64_t i = 0; i < now / page; i++) count += there[i] & 1;
+    }
+    return count * page;
 }
 
 void *kin_pages_alloc(int64_t bytes)

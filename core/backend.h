@@ -6,12 +6,12 @@
 
 typedef struct kin_backend kin_backend;
 struct kin_backend {
-    const char *name;        /* "ref32", "ref64", "cpu-avx512", ... */
-    kin_dtype real;          /* what F32 values are stored as: KIN_F32, or KIN_F64 in ref64 */
-    const kin_kernel *ops;   /* [KIN_OP_COUNT] */
+    const char *name;         /* "ref32", "ref64", "cpu-avx512", ... */
+    kin_dtype real;           /* what F32 values are stored as: KIN_F32, or KIN_F64 in ref64 */
+    const kin_kernel *ops;    /* [KIN_OP_COUNT] */
     const kin_fn_kernel *fns; /* [KIN_FN_COUNT] */
-    void *dev;               /* passed to every kernel */
-    bool host;               /* kernels work on host memory: what lies there need not be uploaded */
+    void *dev;                /* passed to every kernel */
+    bool host;                /* kernels work on host memory: what lies there need not be uploaded */
     /* Memory that kernels may use, zeroed, 64-byte aligned, huge pages where there are; NULL on failure. */
     void *(*alloc)(kin_backend *b, int64_t bytes);
     void (*release)(kin_backend *b, void *p, int64_t bytes);
@@ -30,6 +30,10 @@ kin_backend *kin_backend_ref(kin_ctx *cx, kin_dtype real);
 /* OpenMP, AVX-512 / AVX2 / plain by what the processor has (isa NULL) or as named; threads 0: all cores.
  * isa: "avx512", "avx2", "plain". KIN_UNSUPPORTED when the processor cannot. */
 kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa);
+/* Whose matrix products a cpu backend uses: "own"; "openblas" (KIN_UNSUPPORTED where it is not installed);
+ * "auto", as it is opened (and all that another backend knows): OpenBLAS where kernels/cpu/gemm_table.def
+ * says that it is faster. */
+kin_status kin_backend_cpu_blas(kin_ctx *cx, kin_backend *b, const char *blas);
 static inline void kin_backend_close(kin_backend *b)
 {
     if (b) b->close(b);
@@ -44,5 +48,7 @@ static inline kin_status kin_backend_check(kin_ctx *cx, kin_backend *b)
 void *kin_pages_alloc(int64_t bytes);
 void kin_pages_free(void *p, int64_t bytes);
 void kin_pages_swap(kin_backend *b, void *x, void *y, int64_t bytes);
+int64_t kin_pages_mapped(int64_t bytes); /* what an arena of so many bytes takes of the address space */
+int64_t kin_pages_resident(const void *p, int64_t bytes); /* how much of it lies in memory now; p NULL: 0 */
 
 #endif

@@ -123,3 +123,20 @@ void kin_map_close(kin_map *map)
     if (u.in) munmap(u.out, (size_t)map->size);
     *map = (kin_map){0};
 }
+
+kin_status kin_read_parts(kin_ctx *cx, const char *path, kin_part_fn part, void *user)
+{
+    char bytes[1 << 16];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return kin_fail(cx, KIN_IO, "%s: %s", path, strerror(errno));
+    ssize_t n;
+    while ((n = read(fd, bytes, sizeof bytes)) != 0) {
+        if (n > 0) part(user, bytes, (size_t)n);
+        if (n < 0 && errno != EINTR) {
+            kin_fail(cx, KIN_IO, "%s: %s", path, strerror(errno));
+            break;
+        }
+    }
+    close(fd);
+    return n == 0 ? KIN_OK : cx->status;
+}

@@ -13,6 +13,10 @@ kin_status kin_file_finish(kin_ctx *cx, kin_file *f);
 kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64_t size);
 void kin_file_abandon(kin_file *f); /* frees, removes PATH.tmp; NULL is allowed */
 
+/* Reads a file from end to end, a part at a time: any size in little memory. */
+typedef void (*kin_part_fn)(void *user, const void *bytes, size_t size);
+kin_status kin_read_parts(kin_ctx *cx, const char *path, kin_part_fn part, void *user);
+
 /* A whole file mapped to be read; bytes is NULL when it is empty. */
 typedef struct kin_map {
     const uint8_t *bytes;

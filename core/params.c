@@ -212,17 +212,18 @@ kin_status kin_param_set(kin_ctx *cx, kin_params *p, int i, const float *values)
     return ema ? put(cx, p, ema, values, p->param[i].count) : KIN_OK;
 }
 
-kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int i, bool ema, float *values)
+kin_status kin_param_part(kin_ctx *cx, const kin_params *p, int i, bool ema, int64_t from, int64_t count,
+                          float *values)
 {
-    void *from = ema && kin_param_ema(p, i) ? kin_param_ema(p, i) : kin_param_value(p, i);
-    const int64_t count = p->param[i].count;
+    const void *all = ema && kin_param_ema(p, i) ? kin_param_ema(p, i) : kin_param_value(p, i);
+    const char *at = (const char *)all + from * (int64_t)kin_dtype_size(p->backend->real);
     if (p->backend->real == KIN_F32) {
-        p->backend->download(p->backend, values, from, count * 4);
+        p->backend->download(p->backend, values, at, count * 4);
         return kin_backend_check(cx, p->backend);
     }
     double *wide = kin_alloc(cx, count, sizeof *wide);
     if (!wide) return cx->status;
-    p->backend->download(p->backend, wide, from, count * 8);
+    p->backend->download(p->backend, wide, at, count * 8);
     for (int64_t k = 0; k < count; k++) values[k] = (float)wide[k];
     free(wide);
     return KIN_OK;
@@ -237,6 +238,11 @@ static double grid(const kin_param *q, int64_t k)
     const double octave = (double)(column % quarter) / (double)quarter;
     const double angle = place * 3.14159265358979324 / (double)side * pow((double)side, octave);
     return column / quarter % 2 ? cos(angle) : sin(angle);
+}
+
+kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int i, bool ema, float *values)
+{
+    return kin_param_part(cx, p, i, ema, 0, p->param[i].count, values);
 }
 
 static void draw(const kin_param *q, uint64_t seed, float *values)

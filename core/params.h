@@ -96,5 +96,8 @@ void kin_params_swap_ema(kin_params *p);
 /* Checkpoints and fine-tuning: f32 host values in and out. */
 kin_status kin_param_set(kin_ctx *cx, kin_params *p, int param, const float *values);
 kin_status kin_param_get(kin_ctx *cx, const kin_params *p, int param, bool ema, float *values);
+/* `count` elements from `from` on. */
+kin_status kin_param_part(kin_ctx *cx, const kin_params *p, int param, bool ema, int64_t from, int64_t count,
+                          float *values);
 
 #endif

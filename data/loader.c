@@ -143,14 +143,23 @@ static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row,
     return rc;
 }
 
+static kin_status make_texts(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
+{
+    KIN_TRY(encode(cx, l, s, row, l->cfg.data->caption[s->pair[row]]));
+    return encode_negatives(cx, l, s, row, key);
+}
+
+static uint64_t row_key(const kin_loader *l, const slot *s, int64_t row)
+{
+    return kin_key(kin_key(l->cfg.seed, 0x726f77, (uint64_t)s->number), (uint64_t)row, 0);
+}
+
 static void make_row(kin_ctx *cx, kin_loader *l, slot *s, int64_t row)
 {
-    const uint64_t key = kin_key(kin_key(l->cfg.seed, 0x726f77, (uint64_t)s->number), (uint64_t)row, 0);
+    const uint64_t key = row_key(l, s, row);
     kin_clear(cx);
     s->bad[row] = make_picture(cx, l, s, row, key) != KIN_OK;
-    if (s->bad[row]) return;
-    if (encode(cx, l, s, row, l->cfg.data->caption[s->pair[row]]) == KIN_OK)
-        encode_negatives(cx, l, s, row, key);
+    if (!s->bad[row]) make_texts(cx, l, s, row, key);
 }
 
 static bool data_error(kin_status s)
@@ -253,15 +262,31 @@ static void *work(void *arg)
     return NULL;
 }
 
+static void free_slot(slot *s)
+{
+    free(s->pair);
+    free(s->images);
+    free(s->ids);
+    free(s->lengths);
+    free(s->bad);
+    free(s->waiting);
+}
+
 static kin_status make_slot(kin_ctx *cx, const kin_loader *l, slot *s)
 {
     const int64_t texts = texts_of(l);
     s->pair = kin_alloc(cx, l->cfg.batch, sizeof *s->pair);
-    s->images = kin_alloc(cx, l->cfg.batch, (size_t)row_bytes(l));
     s->ids = kin_alloc(cx, texts * l->cfg.context, sizeof *s->ids);
     s->lengths = kin_alloc(cx, texts, sizeof *s->lengths);
     s->bad = kin_alloc(cx, l->cfg.batch, sizeof *s->bad);
     return cx->status;
+}
+
+static kin_status open_sampler(kin_ctx *cx, kin_loader *l, const json_t *state)
+{
+    const kin_dataset *d = l->cfg.data;
+    KIN_TRY(kin_sampler_open(cx, &l->sampler, d->item_of, d->captions, d->items, l->cfg.seed));
+    return state ? kin_sampler_resume(cx, &l->sampler, state) : KIN_OK;
 }
 
 static kin_status open_loader(kin_ctx *cx, kin_loader *l, const json_t *state)
@@ -275,8 +300,7 @@ static kin_status open_loader(kin_ctx *cx, kin_loader *l, const json_t *state)
     if (!kin_mul(texts_of(l), l->cfg.context, &ids) || ids > INT32_MAX)
         return kin_fail(cx, KIN_ARG, "a batch of %lld texts of up to %lld ids is too large",
                         (long long)texts_of(l), (long long)l->cfg.context);
-    KIN_TRY(kin_sampler_open(cx, &l->sampler, d->item_of, d->captions, d->items, l->cfg.seed));
-    if (state) KIN_TRY(kin_sampler_resume(cx, &l->sampler, state));
+    KIN_TRY(open_sampler(cx, l, state));
     const kin_sampler *p = &l->sampler;
     l->start = kin_sampler_state(p->pairs, p->seed, p->batches, p->epoch, p->position, p->waiting, p->waits);
     if (!l->start) return kin_fail(cx, KIN_NOMEM, "out of memory");
@@ -285,7 +309,10 @@ static kin_status open_loader(kin_ctx *cx, kin_loader *l, const json_t *state)
     l->ids = kin_alloc(cx, ids, sizeof *l->ids);
     l->off = kin_alloc(cx, texts_of(l) + 1, sizeof *l->off);
     KIN_TRY(cx->status);
-    for (int64_t i = 0; i < l->ring; i++) KIN_TRY(make_slot(cx, l, &l->slots[i]));
+    for (int64_t i = 0; i < l->ring; i++) {
+        KIN_TRY(make_slot(cx, l, &l->slots[i]));
+        l->slots[i].images = kin_alloc(cx, l->cfg.batch, (size_t)row_bytes(l));
+    }
     const int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
     const int64_t threads = l->cfg.threads > 0 ? l->cfg.threads : kin_max64(1, kin_min64(8, cores / 2));
     l->thread = kin_alloc(cx, threads, sizeof *l->thread);
@@ -318,15 +345,7 @@ void kin_loader_close(kin_loader *l)
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->lock);
     for (int64_t i = 0; i < l->threads; i++) pthread_join(l->thread[i], NULL);
-    for (int64_t i = 0; l->slots && i < l->ring; i++) {
-        slot *s = &l->slots[i];
-        free(s->pair);
-        free(s->images);
-        free(s->ids);
-        free(s->lengths);
-        free(s->bad);
-        free(s->waiting);
-    }
+    for (int64_t i = 0; l->slots && i < l->ring; i++) free_slot(&l->slots[i]);
     kin_sampler_close(&l->sampler);
     pthread_cond_destroy(&l->ready);
     pthread_cond_destroy(&l->work);
@@ -393,6 +412,33 @@ kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out)
         return kin_fail(cx, KIN_FORMAT, "not one picture of a batch of %lld could be read; the last: %s",
                         (long long)l->cfg.batch, bad.message);
     return KIN_OK;
+}
+
+static kin_status foresee(kin_ctx *cx, kin_loader *l, slot *s, int64_t batches, kin_lengths_fn each,
+                          void *user)
+{
+    for (int64_t i = 0; i < batches; i++) {
+        KIN_TRY(draw(cx, l, s));
+        for (int64_t row = 0; row < l->cfg.batch; row++)
+            KIN_TRY(make_texts(cx, l, s, row, row_key(l, s, row)));
+        int64_t texts = l->cfg.batch; /* missing negatives leave no gap */
+        for (int64_t k = texts; k < texts_of(l); k++)
+            if (s->lengths[k] > 0) s->lengths[texts++] = s->lengths[k];
+        each(user, s->lengths, texts);
+    }
+    return KIN_OK;
+}
+
+kin_status kin_loader_foresee(kin_ctx *cx, const kin_loader_cfg *cfg, const json_t *state, int64_t batches,
+                              kin_lengths_fn each, void *user)
+{
+    kin_loader l = {.cfg = *cfg};
+    slot s = {0};
+    if (open_sampler(cx, &l, state) == KIN_OK && make_slot(cx, &l, &s) == KIN_OK)
+        foresee(cx, &l, &s, batches, each, user);
+    free_slot(&s);
+    kin_sampler_close(&l.sampler);
+    return cx->status;
 }
 
 json_t *kin_loader_state(const kin_loader *l)

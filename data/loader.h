@@ -40,10 +40,16 @@ void kin_loader_close(kin_loader *l);
 /* Waits for the next batch. Undecodable pictures are logged: the first, then every 1000th. Fails when a whole
  * batch could not be read. */
 kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out);
+/* Draws the next `batches` batches as a loader opened like this will, and counts the ids of their texts, no
+ * picture read: calls each with lengths [texts] in the order of kin_batch. (A pair that stands in for one
+ * whose picture cannot be decoded is not foreseen.) */
+typedef void (*kin_lengths_fn)(void *user, const int32_t *lengths, int64_t texts);
+kin_status kin_loader_foresee(kin_ctx *cx, const kin_loader_cfg *cfg, const json_t *state, int64_t batches,
+                              kin_lengths_fn each, void *user);
 /* Where the stream stands after the last batch given out; the caller owns it. */
 json_t *kin_loader_state(const kin_loader *l);
 double kin_loader_waited(const kin_loader *l);   /* seconds spent in kin_loader_next so far */
-int64_t kin_loader_bytes(const kin_loader *l);   /* of the batches on their way */
+int64_t kin_loader_bytes(const kin_loader *l);   /* of the batches on their way, all allocated */
 int64_t kin_loader_skipped(const kin_loader *l); /* pictures left out so far */
 
 #endif

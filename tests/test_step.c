@@ -373,9 +373,10 @@ static void test_freezing_removes_work_and_memory(void **state)
 
 /* Products of one transformer over sequences of these lengths; only one row of the last block is read.
  * Forward; with backward each weight's product comes twice more, attention's 4 become 14. */
-static double tower_flops(double w, int layers, const int *length, int n, bool causal)
+static double tower_flops(double w, int layers, const int *length, int n, bool causal, bool backward)
 {
     double tokens = 0.0, all_pairs = 0.0, last_pairs = 0.0, flops = 0.0;
+    const double times = backward ? 3.0 : 1.0;
     for (int b = 0; b < n; b++) {
         tokens += length[b];
         all_pairs += causal ? 0.5 * length[b] * (length[b] + 1) : (double)length[b] * length[b];
@@ -384,35 +385,50 @@ static double tower_flops(double w, int layers, const int *length, int n, bool c
     for (int i = 0; i < layers; i++) {
         const bool last = i == layers - 1;
         const double rows = last ? n : tokens;
-        flops += 3.0 * 2.0 * w * w * (last ? rows + 2.0 * tokens : 3.0 * rows); /* q, k, v */
-        flops += 3.0 * 2.0 * w * w * 9.0 * rows;                                /* out, the MLP's 4 + 4 */
-        flops += 14.0 * w * (last ? last_pairs : all_pairs);
+        flops += times * 2.0 * w * w * (last ? rows + 2.0 * tokens : 3.0 * rows); /* q, k, v */
+        flops += times * 2.0 * w * w * 9.0 * rows;                                /* out, the MLP's 4 + 4 */
+        flops += (backward ? 14.0 : 4.0) * w * (last ? last_pairs : all_pairs);
     }
     return flops;
+}
+
+/* Both towers of the golden batch. */
+static double towers_flops(bool backward)
+{
+    const int grid[B] = {5, 5, 5, 5};
+    const double w = 32.0, e = E, n = B;
+    return tower_flops(w, 2, grid, B, false, backward) + tower_flops(w, 2, lengths, B, true, backward) +
+           (backward ? 2.0 : 1.0) * 2.0 * n * 4.0 * w * 192.0 + /* patches: no gradient flows to the pixels */
+           (backward ? 3.0 : 1.0) * 2.0 * 2.0 * n * w * e;      /* both projections */
 }
 
 /* Live tokens only, whatever the bucket: the analytic count, to the last flop. */
 static void test_flops_are_those_of_live_tokens(void **state)
 {
     (void)state;
-    const int grid[B] = {5, 5, 5, 5};
-    const double w = 32.0, e = E, n = B;
-    double want = tower_flops(w, 2, grid, B, false) + tower_flops(w, 2, lengths, B, true);
-    want += 2.0 * 2.0 * n * 4.0 * w * 192.0; /* patches: no gradient flows to the pixels */
-    want += 2.0 * 3.0 * 2.0 * n * w * e;     /* both projections */
-    want += 2.0 * n * n * e * 4.0;           /* the loss: logits, again, and two gradients */
+    const double n = B, loss = 2.0 * n * n * E * 4.0; /* logits, again, and two gradients */
+    const double want = towers_flops(true) + loss;
     const kin_pairs p = make_pairs(B, B);
     rig r;
     open_rig(&r, cpu(1), (variant){0});
     step(&r, &p);
-    const double have = kin_stepper_flops(&r.cx, &r.stepper, &p);
-    if (have != want) fail_msg("%.0f flops, the analytic count is %.0f", have, want);
+    if (r.stepper.flops != want) fail_msg("%.0f flops, the analytic count is %.0f", r.stepper.flops, want);
     close_rig(&r);
     /* A batch with room for more costs the same. */
     open_rig(&r, cpu(1), (variant){.batch = 12, .texts = 24});
     step(&r, &p);
-    assert_true(kin_stepper_flops(&r.cx, &r.stepper, &p) == want);
+    assert_true(r.stepper.flops == want);
     close_rig(&r);
+    /* Chunks take both towers forward once more. */
+    for (int64_t chunk = 1; chunk < B; chunk++) {
+        open_rig(&r, cpu(1), (variant){.chunk = chunk});
+        step(&r, &p);
+        step(&r, &p);
+        if (r.stepper.flops != want + towers_flops(false))
+            fail_msg("%.0f flops in chunks of %d, the analytic count is %.0f", r.stepper.flops, (int)chunk,
+                     want + towers_flops(false));
+        close_rig(&r);
+    }
 }
 
 static void test_refused(void **state)

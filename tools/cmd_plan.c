@@ -1,77 +1,35 @@
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "core/rng.h"
 #include "tools/cli.h"
-#include "train/trainer.h"
+#include "train/plan.h"
 
-enum { LOOKED_AT = 20, TIMED = 2 };
-
-/* Resident bytes of this process now. */
-static double resident(void)
-{
-    long long size = 0, pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%lld %lld", &size, &pages) != 2) pages = 0;
-    if (f) fclose(f);
-    return (double)pages * 4096.0;
-}
-
-static void line(const char *name, double bytes, const char *what)
+static void line(const char *name, int64_t bytes, const char *what)
 {
     char text[32];
-    printf("  %-12s %12s   %s\n", name, cli_bytes(bytes, text), what);
+    printf("  %-12s %12s   %s\n", name, cli_bytes((double)bytes, text), what);
 }
 
-typedef struct measured {
-    double flops, seconds, tokens, texts, pairs; /* of a step, on average */
-    int64_t steps;
-} measured;
-
-/* Takes steps on real batches without changing a weight: the gradients are made and left. The first ones
- * compile and map; the fastest of the rest is the step's time. */
-static kin_status try_steps(kin_ctx *cx, kin_trainer *t, int64_t steps, measured *m)
+static void print(const kin_trainer *t, const kin_plan *p)
 {
-    *m = (measured){.seconds = 1e30};
-    for (int64_t i = 0; i < steps; i++) {
-        kin_batch b;
-        double loss;
-        KIN_TRY(kin_loader_next(cx, t->loader, &b));
-        const kin_pairs pairs = {b.n, b.texts, b.images, b.ids, b.off};
-        const double began = kin_now();
-        KIN_TRY(
-            kin_stepper_run(cx, &t->stepper, &pairs, kin_key((uint64_t)t->cfg->seed, 0, (uint64_t)i), &loss));
-        const double spent = kin_now() - began;
-        m->flops += kin_stepper_flops(cx, &t->stepper, &pairs);
-        m->tokens += b.off[b.texts];
-        m->texts += (double)b.texts;
-        m->pairs += (double)b.n;
-        if (i > 0 && spent < m->seconds) m->seconds = spent;
-    }
-    m->steps = steps;
-    return KIN_OK;
-}
-
-static void print(const kin_trainer *t, const measured *m)
-{
-    const kin_params *p = t->model->params;
-    const kin_programs *g = &t->programs;
-    const double n = (double)m->steps, arenas = (double)(p->bytes + g->act_bytes + g->scratch_bytes);
+    const int64_t arenas = p->param + p->act + p->scratch;
     printf("memory\n");
-    line("PARAM", (double)p->bytes, "weights, gradients, moments, average");
-    line("ACT", (double)g->act_bytes, t->cfg->recompute ? "activations, blocks recomputed" : "activations");
-    line("SCRATCH", (double)g->scratch_bytes, "largest need of one op");
-    line("HOST", (double)(t->stepper.io_bytes + kin_loader_bytes(t->loader)), "batches ahead, embeddings");
-    line("arenas", arenas, "PARAM + ACT + SCRATCH");
-    line("resident", resident(), "of this process now: arenas, batches, libraries");
-    printf("a step\n  %.0f pairs, %.0f captions, %.0f tokens (%.1f a caption)\n", m->pairs / n, m->texts / n,
-           m->tokens / n, m->tokens / m->texts);
-    printf("  %.3f GFLOP, %.3f s measured over %lld batches (%.1f GFLOP/s), %.1f pairs/s\n",
-           m->flops / n / 1e9, m->seconds, (long long)m->steps, m->flops / n / 1e9 / m->seconds,
-           m->pairs / n / m->seconds);
-    printf("the run\n  %lld steps, about %.1f minutes on %s\n", (long long)t->lr.steps,
-           (double)t->lr.steps * m->seconds / 60.0, t->backend->name);
+    line("PARAM", p->param, "weights, gradients, moments, average");
+    line("ACT", p->act, t->cfg->recompute ? "activations, blocks recomputed" : "activations");
+    line("SCRATCH", p->scratch, "largest need of one op");
+    line("HOST", p->host, "batches on their way, embeddings");
+    line("libraries", p->libraries, "and data, captions, tokenizer: measured in this process");
+    line("resident", arenas + p->host + p->libraries, "all of these, while it trains");
+    if (t->val) line("evaluation", p->evaluation, "more while it evaluates");
+    printf("  %lld bytes of arenas (PARAM, ACT, SCRATCH) are mapped, for %d programs", (long long)arenas,
+           p->programs);
+    if (p->foreseen < p->steps) printf("; looked at the captions of %lld batches", (long long)p->foreseen);
+    printf("\na step\n  %.0f pairs, %.0f captions, %.0f tokens (%.1f a caption)\n", p->pairs, p->texts,
+           p->tokens, p->tokens / p->texts);
+    printf("  %.3f GFLOP, %.3f s (half of %lld steps between %.3f and %.3f), %.1f GFLOP/s, %.1f pairs/s\n",
+           p->flops / 1e9, p->seconds, (long long)p->timed, p->lower_quarter, p->upper_quarter,
+           p->flops / 1e9 / p->seconds, p->pairs / p->seconds);
+    printf("the run\n  %lld steps, about %.1f minutes on %s%s\n", (long long)p->steps,
+           (double)p->steps * p->seconds / 60.0, t->backend->name, t->val ? ", evaluation not counted" : "");
 }
 
 int cmd_plan(kin_ctx *cx, int argc, char **argv)
@@ -81,9 +39,8 @@ int cmd_plan(kin_ctx *cx, int argc, char **argv)
     int code = CLI_USAGE;
     if (cli_config(cx, argc, argv, "plan --config FILE [flags of kin train]", &c, &helped)) {
         kin_trainer t;
-        measured m;
-        if (kin_trainer_open(cx, &t, &c) == KIN_OK && try_steps(cx, &t, TIMED + 1, &m) == KIN_OK)
-            print(&t, &m);
+        kin_plan p;
+        if (kin_trainer_open(cx, &t, &c) == KIN_OK && kin_plan_make(cx, &t, &p) == KIN_OK) print(&t, &p);
         kin_trainer_close(&t);
         code = cli_exit(cx);
     }

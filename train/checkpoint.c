@@ -9,9 +9,8 @@
 #include <unistd.h>
 
 #include "core/crc32c.h"
+#include "core/file.h"
 #include "core/safetensors.h"
-
-static const int64_t no_limit = INT64_MAX / 2;
 
 /* Names of the regular files of a folder, sorted; entries are freed by the caller. */
 static int regular(const struct dirent *d)
@@ -38,14 +37,16 @@ static kin_status each_file(kin_ctx *cx, const char *folder,
     return rc;
 }
 
+static void add_crc(void *user, const void *bytes, size_t size)
+{
+    uint32_t *crc = user;
+    *crc = kin_crc32c(*crc, bytes, size);
+}
+
 static kin_status crc_of(kin_ctx *cx, const char *path, uint32_t *crc)
 {
-    uint8_t *data;
-    int64_t size;
-    KIN_TRY(kin_read_file(cx, path, no_limit, &data, &size));
-    *crc = kin_crc32c(0, data, (size_t)size);
-    free(data);
-    return KIN_OK;
+    *crc = 0;
+    return kin_read_parts(cx, path, add_crc, crc);
 }
 
 static kin_status note_crc(kin_ctx *cx, const char *path, const char *name, void *user)
@@ -273,15 +274,16 @@ kin_status kin_checkpoint_load(kin_ctx *cx, const char *run, kin_model *m, kin_o
     return rc;
 }
 
-static kin_status mix(kin_ctx *cx, const char *path, const char *name, void *user)
+static void add_hash(void *user, const void *bytes, size_t size)
 {
     uint64_t *hash = user;
-    uint8_t *data;
-    int64_t size;
-    KIN_TRY(kin_read_file(cx, path, no_limit, &data, &size));
-    *hash = kin_fnv(kin_fnv(*hash, name, strlen(name) + 1), data, (size_t)size);
-    free(data);
-    return KIN_OK;
+    *hash = kin_fnv(*hash, bytes, size);
+}
+
+static kin_status mix(kin_ctx *cx, const char *path, const char *name, void *user)
+{
+    add_hash(user, name, strlen(name) + 1);
+    return kin_read_parts(cx, path, add_hash, user);
 }
 
 kin_status kin_checkpoint_hash(kin_ctx *cx, const char *folder, uint64_t *hash)

@@ -50,11 +50,38 @@ static kin_status finish(kin_ctx *cx, kin_embedder *e, kin_program *p, const kin
     return KIN_OK;
 }
 
+/* A batch of texts as ids; NULL or the program for so many. */
+static kin_program *text_program(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n)
+{
+    const int64_t context = e->model->cfg.text.context;
+    e->off[0] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t length =
+            kin_tokenizer_encode(cx, e->model->tokenizer, text[i], context, e->ids + e->off[i]);
+        if (length < 0) return NULL;
+        e->off[i + 1] = e->off[i] + (int32_t)length;
+    }
+    return kin_programs_get(cx, e->programs, KIN_TASK_TEXTS, false, 0, e->batch, e->off[n]);
+}
+
+static kin_program *image_program(kin_ctx *cx, kin_embedder *e)
+{
+    return kin_programs_get(cx, e->programs, KIN_TASK_IMAGES, false, e->batch, 0, 0);
+}
+
+kin_status kin_embedder_prepare(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n)
+{
+    image_program(cx, e);
+    for (int64_t i = 0; i < n && cx->status == KIN_OK; i += e->batch)
+        text_program(cx, e, text + i, kin_min64(e->batch, n - i));
+    return cx->status;
+}
+
 static kin_status run_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
 {
     const int64_t side = e->model->cfg.vision.image_size;
     kin_run run = {0};
-    kin_program *p = kin_programs_get(cx, e->programs, KIN_TASK_IMAGES, false, e->batch, 0, 0);
+    kin_program *p = image_program(cx, e);
     if (!p) return cx->status;
     KIN_TRY(kin_programs_input(cx, e->programs, p, "images", images, n * side * side * 3));
     kin_run_rows(p, &run, "images", n);
@@ -74,16 +101,8 @@ kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images,
 
 static kin_status run_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out)
 {
-    const int64_t context = e->model->cfg.text.context;
-    e->off[0] = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t length =
-            kin_tokenizer_encode(cx, e->model->tokenizer, text[i], context, e->ids + e->off[i]);
-        if (length < 0) return cx->status;
-        e->off[i + 1] = e->off[i] + (int32_t)length;
-    }
     kin_run run = {0};
-    kin_program *p = kin_programs_get(cx, e->programs, KIN_TASK_TEXTS, false, 0, e->batch, e->off[n]);
+    kin_program *p = text_program(cx, e, text, n);
     if (!p) return cx->status;
     KIN_TRY(kin_programs_input(cx, e->programs, p, "ids", e->ids, e->off[n] * (int64_t)sizeof *e->ids));
     KIN_TRY(kin_programs_input(cx, e->programs, p, "off", e->off, (n + 1) * (int64_t)sizeof *e->off));

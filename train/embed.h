@@ -23,6 +23,9 @@ kin_status kin_embedder_open(kin_ctx *cx, kin_embedder *e, const kin_model *mode
                              int64_t batch);
 void kin_embedder_close(kin_embedder *e);
 
+/* Compiles what embedding pictures and these texts will need, and runs nothing. */
+kin_status kin_embedder_prepare(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n);
+
 /* out [n, E], L2-normalised. */
 kin_status kin_embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n, float *out);
 /* images [n, S, S, 3], preprocessed */

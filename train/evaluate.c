@@ -66,6 +66,29 @@ static kin_status swap_accuracy(kin_ctx *cx, kin_embedder *e, const kin_dataset 
     return cx->status;
 }
 
+/* Is this swap the first of its kind? */
+static bool first_of_kind(const kin_dataset *d, int64_t k)
+{
+    for (int64_t i = 0; i < k; i++)
+        if (strcmp(d->swap[i].kind, d->swap[k].kind) == 0) return false;
+    return true;
+}
+
+kin_status kin_evaluate_prepare(kin_ctx *cx, kin_embedder *e, const kin_dataset *d)
+{
+    kin_embedder_prepare(cx, e, d->caption, d->captions);
+    for (int64_t k = 0; k < d->swaps && cx->status == KIN_OK; k++) {
+        if (!first_of_kind(d, k)) continue;
+        swaps s = {.text = kin_alloc(cx, 2 * d->swaps, sizeof *s.text),
+                   .image_of = kin_alloc(cx, d->swaps, sizeof *s.image_of)};
+        if (cx->status == KIN_OK) gather(d, d->swap[k].kind, &s);
+        if (cx->status == KIN_OK) kin_embedder_prepare(cx, e, s.text, 2 * s.n);
+        free(s.text);
+        free(s.image_of);
+    }
+    return cx->status;
+}
+
 json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const float *image,
                           const float *text, const kin_eval_opts *opts)
 {

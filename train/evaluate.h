@@ -14,6 +14,8 @@ typedef struct kin_eval_opts {
 /* All of it as one flat object (kin_retrieval_json's keys, and swap_KIND_accuracy, swap_KIND_count, swaps of
  * a kind are counted each); the caller owns it. NULL on failure. */
 json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, kin_dataset *d, const kin_eval_opts *opts);
+/* Compiles what kin_evaluate will need, and runs nothing. */
+kin_status kin_evaluate_prepare(kin_ctx *cx, kin_embedder *e, const kin_dataset *d);
 /* The same of embeddings that are there already. */
 json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, const float *image,
                           const float *text, const kin_eval_opts *opts);

@@ -15,6 +15,7 @@ typedef struct loop {
     kin_metrics *metrics;
     kin_tfevents *events;
     kin_watch watch;
+    uint64_t *digest;     /* [batch] scratch of kin_count_duplicates */
     double since, waited; /* time and loader's waiting at the last progress */
     int64_t pairs;        /* since then */
     double started;
@@ -70,12 +71,12 @@ static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin
         .pairs_per_s = (double)l->pairs / passed,
         .data_share = (waited - l->waited) / passed,
         .seconds_left = each * (double)(t->lr.steps - done),
-        .flops = kin_stepper_flops(cx, &t->stepper, pairs),
+        .flops = t->stepper.flops,
         .pairs = pairs->n,
         .tokens = pairs->off[pairs->texts],
     };
     KIN_TRY(kin_stepper_spread(cx, &t->stepper, pairs, &p.spread));
-    KIN_TRY(kin_count_duplicates(cx, pairs, side * side * 3, &p.same_captions, &p.same_pictures));
+    kin_count_duplicates(pairs, side * side * 3, l->digest, &p.same_captions, &p.same_pictures);
     l->since = now;
     l->waited = waited;
     l->pairs = 0;
@@ -230,6 +231,7 @@ static kin_status start(kin_ctx *cx, loop *l)
         l->metrics = kin_metrics_open(cx, lines, t->state.step);
     if (l->metrics) l->events = kin_tfevents_open(cx, t->out, t->state.step);
     if (l->events && t->state.step == 0) kin_watch_captions(cx, t);
+    l->digest = kin_alloc(cx, t->cfg->batch, sizeof *l->digest);
     free(config);
     free(lines);
     return cx->status;
@@ -250,5 +252,6 @@ kin_status kin_trainer_run(kin_ctx *cx, kin_trainer *t, const kin_observer *o)
     if (rc == KIN_OK) kin_watch_end(cx, &l.watch, t);
     kin_tfevents_close(l.events);
     kin_metrics_close(l.metrics);
+    free(l.digest);
     return rc;
 }

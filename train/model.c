@@ -177,26 +177,31 @@ kin_model *kin_model_load(kin_ctx *cx, const char *folder, kin_backend *b)
     return NULL;
 }
 
+/* One tensor's data, a part at a time: saving takes no memory to speak of. */
+static kin_status save_weight(kin_ctx *cx, const kin_params *p, int i, bool ema, kin_st_writer *w)
+{
+    float part[4096];
+    const int64_t most = sizeof part / sizeof *part, count = p->param[i].count;
+    for (int64_t from = 0; from < count; from += most) {
+        const int64_t n = kin_min64(most, count - from);
+        KIN_TRY(kin_param_part(cx, p, i, ema, from, n, part));
+        KIN_TRY(kin_st_writer_data(cx, w, part, n * 4));
+    }
+    return KIN_OK;
+}
+
 static kin_status save_weights(kin_ctx *cx, const kin_params *p, const char *folder, bool ema)
 {
     char *path = kin_sprintf(cx, "%s/model.safetensors", folder);
     kin_st_writer *w = path ? kin_st_writer_new(cx, path) : NULL;
     free(path);
     if (!w) return cx->status;
-    int64_t most = 1;
-    for (int i = 0; i < p->count; i++) {
-        most = kin_max64(most, p->param[i].count);
+    for (int i = 0; i < p->count; i++)
         kin_st_writer_add(cx, w, p->param[i].name, KIN_F32, p->param[i].shape.rank, p->param[i].shape.dim);
-    }
-    float *values = kin_alloc(cx, most, sizeof *values);
-    kin_status rc = values ? kin_st_writer_begin(cx, w) : cx->status;
+    kin_status rc = kin_st_writer_begin(cx, w);
     const char *name;
-    for (int64_t k = 0; rc == KIN_OK && (name = kin_st_writer_at(w, k)); k++) {
-        const int i = kin_params_find(p, name);
-        rc = kin_param_get(cx, p, i, ema, values);
-        if (rc == KIN_OK) rc = kin_st_writer_data(cx, w, values, p->param[i].count * 4);
-    }
-    free(values);
+    for (int64_t k = 0; rc == KIN_OK && (name = kin_st_writer_at(w, k)); k++)
+        rc = save_weight(cx, p, kin_params_find(p, name), ema, w);
     if (rc == KIN_OK) return kin_st_writer_finish(cx, w);
     kin_st_writer_abandon(w);
     return rc;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64 };
+enum { LINE = 64, ROWS = 64 }; /* bytes; rows of embeddings looked at at a time */
 
 static size_t real_size(const kin_stepper *s)
 {
@@ -32,6 +32,8 @@ kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_
     const double d = 1.0;
     b->upload(b, s->one, b->real == KIN_F64 ? (const void *)&d : (const void *)&f, real);
     s->off = kin_alloc(cx, s->chunk + 1, sizeof *s->off);
+    s->rows = kin_alloc(cx, 2 * ROWS * width, real_size(s));
+    s->sum = kin_alloc(cx, 2 * width, sizeof *s->sum);
     return cx->status;
 }
 
@@ -39,6 +41,8 @@ void kin_stepper_close(kin_stepper *s)
 {
     if (s->io) s->programs->backend->release(s->programs->backend, s->io, s->io_bytes);
     free(s->off);
+    free(s->rows);
+    free(s->sum);
     *s = (kin_stepper){0};
 }
 
@@ -52,6 +56,14 @@ static double read_loss(const kin_stepper *s)
     else
         b->download(b, &f, s->loss, sizeof f);
     return b->real == KIN_F64 ? d : (double)f;
+}
+
+/* Runs a bound program and counts what it did. */
+static kin_status run_program(kin_ctx *cx, kin_stepper *s, kin_program *prog, const kin_run *run)
+{
+    KIN_TRY(kin_program_run(cx, prog, run));
+    s->flops += kin_program_cost(prog, -1).flops;
+    return KIN_OK;
 }
 
 static kin_program *bound_step(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run *run)
@@ -91,7 +103,7 @@ static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, ki
         if (grad) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->image_grad, i)));
         kin_run_rows(prog, &run, "images", n);
         run.sample0 = i;
-        KIN_TRY(kin_program_run(cx, prog, &run));
+        KIN_TRY(run_program(cx, s, prog, &run));
     }
     return KIN_OK;
 }
@@ -113,7 +125,7 @@ static kin_status run_texts(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin
         kin_run_rows(prog, &run, "texts", n);
         kin_run_rows(prog, &run, "tokens", s->off[n]);
         run.sample0 = i;
-        KIN_TRY(kin_program_run(cx, prog, &run));
+        KIN_TRY(run_program(cx, s, prog, &run));
     }
     return KIN_OK;
 }
@@ -130,7 +142,7 @@ static kin_status run_loss(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_
     KIN_TRY(kin_program_bind(cx, prog, "d loss", s->one));
     kin_run_rows(prog, &run, "images", p->n);
     kin_run_rows(prog, &run, "texts", p->texts);
-    return kin_program_run(cx, prog, &run);
+    return run_program(cx, s, prog, &run);
 }
 
 /* A tower whose weights are all frozen needs no second pass. */
@@ -145,6 +157,31 @@ static bool learns(const kin_stepper *s, bool texts)
     return false;
 }
 
+static int64_t total(const int32_t *lengths, int64_t n)
+{
+    int64_t sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += lengths[i];
+    return sum;
+}
+
+kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengths, int64_t texts)
+{
+    kin_programs *p = s->programs;
+    if (s->chunk >= s->batch) {
+        kin_programs_get(cx, p, KIN_TASK_STEP, true, s->batch, s->texts, total(lengths, texts));
+        return cx->status;
+    }
+    kin_programs_get(cx, p, KIN_TASK_LOSS, true, s->batch, s->texts, 0);
+    kin_programs_get(cx, p, KIN_TASK_IMAGES, true, s->chunk, 0, 0);
+    if (learns(s, false)) kin_programs_get(cx, p, KIN_TASK_IMAGES_GRAD, true, s->chunk, 0, 0);
+    for (int64_t i = 0; i < texts && cx->status == KIN_OK; i += s->chunk) {
+        const int64_t tokens = total(lengths + i, kin_min64(s->chunk, texts - i));
+        kin_programs_get(cx, p, KIN_TASK_TEXTS, true, 0, s->chunk, tokens);
+        if (learns(s, true)) kin_programs_get(cx, p, KIN_TASK_TEXTS_GRAD, true, 0, s->chunk, tokens);
+    }
+    return cx->status;
+}
+
 kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint64_t key, double *loss)
 {
     if (p->n < 1 || p->n > s->batch || p->texts < p->n || p->texts > s->texts)
@@ -152,11 +189,12 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
                         "a batch of %lld pairs and %lld captions; the step was made for %lld and %lld",
                         (long long)p->n, (long long)p->texts, (long long)s->batch, (long long)s->texts);
     kin_run run = {.key = key, .check = s->check};
+    s->flops = 0.0;
     kin_params_begin(s->programs->params);
     if (s->chunk >= s->batch) {
         kin_program *prog = bound_step(cx, s, p, &run);
         if (!prog) return cx->status;
-        KIN_TRY(kin_program_run(cx, prog, &run));
+        KIN_TRY(run_program(cx, s, prog, &run));
     } else {
         KIN_TRY(run_images(cx, s, p, run, false));
         KIN_TRY(run_texts(cx, s, p, run, false));
@@ -167,14 +205,6 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
     KIN_TRY(kin_params_finish(cx, s->programs->params));
     *loss = read_loss(s);
     return kin_backend_check(cx, s->programs->backend);
-}
-
-double kin_stepper_flops(kin_ctx *cx, kin_stepper *s, const kin_pairs *p)
-{
-    if (s->chunk < s->batch) return 0.0; /* the programs of chunks have several live sizes in one step */
-    kin_run run = {0};
-    kin_program *prog = bound_step(cx, s, p, &run);
-    return prog ? kin_program_cost(prog, -1).flops : 0.0;
 }
 
 /* The mean over i != j of x_i . x_j is (|sum x|^2 - n) / (n (n - 1)) for vectors of length 1. */
@@ -194,26 +224,24 @@ static double element(const kin_stepper *s, const void *rows, int64_t i)
 kin_status kin_stepper_spread(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_spread *out)
 {
     kin_backend *b = s->programs->backend;
-    const int64_t width = s->programs->cfg.embed_dim, real = (int64_t)real_size(s),
-                  bytes = p->n * width * real;
-    void *image = kin_alloc(cx, bytes, 1), *text = kin_alloc(cx, bytes, 1);
-    double *sum = kin_alloc0(cx, 2 * width, sizeof *sum), pair = 0.0;
-    if (image && text && sum) {
-        b->download(b, image, s->image_embedding, bytes);
-        b->download(b, text, s->text_embedding, bytes);
-        for (int64_t i = 0; i < p->n; i++) {
+    const int64_t width = s->programs->cfg.embed_dim, row_bytes = width * (int64_t)real_size(s);
+    char *image = s->rows, *text = s->rows + ROWS * row_bytes;
+    double pair = 0.0;
+    memset(s->sum, 0, 2 * (size_t)width * sizeof *s->sum);
+    for (int64_t from = 0; from < p->n; from += ROWS) {
+        const int64_t n = kin_min64(ROWS, p->n - from);
+        b->download(b, image, row(s, s->image_embedding, from), n * row_bytes);
+        b->download(b, text, row(s, s->text_embedding, from), n * row_bytes);
+        for (int64_t i = 0; i < n; i++) {
             for (int64_t e = 0; e < width; e++) {
                 const double x = element(s, image, i * width + e), y = element(s, text, i * width + e);
-                sum[e] += x;
-                sum[width + e] += y;
+                s->sum[e] += x;
+                s->sum[width + e] += y;
                 pair += x * y;
             }
         }
-        *out = (kin_spread){mean_cosine(sum, width, p->n), mean_cosine(sum + width, width, p->n),
-                            pair / (double)kin_max64(1, p->n)};
     }
-    free(image);
-    free(text);
-    free(sum);
+    *out = (kin_spread){mean_cosine(s->sum, width, p->n), mean_cosine(s->sum + width, width, p->n),
+                        pair / (double)kin_max64(1, p->n)};
     return cx->status;
 }

@@ -22,6 +22,9 @@ typedef struct kin_stepper {
     int64_t io_bytes;
     void *image_embedding, *text_embedding, *image_grad, *text_grad, *loss, *one;
     int32_t *off; /* [chunk + 1] offsets of a chunk, from 0 */
+    char *rows;   /* some rows of both embeddings, in real, brought home for kin_stepper_spread */
+    double *sum;  /* [2 E] for it as well */
+    double flops; /* floating-point operations of the last run, exact for its live sizes */
     bool check;   /* of kin_run: name the first step that writes a NaN or Inf */
 } kin_stepper;
 
@@ -29,6 +32,9 @@ typedef struct kin_stepper {
 kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_t batch, int64_t texts,
                             int64_t chunk);
 void kin_stepper_close(kin_stepper *s);
+
+/* Compiles what a batch with texts of these lengths will need, and runs nothing. */
+kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengths, int64_t texts);
 
 /* Fills the gradients in params; *loss is the batch's. key: of (seed, step). After the first call of each
  * token bucket it allocates nothing. */
@@ -39,9 +45,7 @@ typedef struct kin_spread {
     double image, text; /* of two different pictures, of two different captions; 1: collapsed */
     double pair;        /* of a picture and its caption */
 } kin_spread;
+/* Allocates nothing. */
 kin_status kin_stepper_spread(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs, kin_spread *out);
-
-/* Floating-point operations of the last run, exact for its live sizes. */
-double kin_stepper_flops(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs);
 
 #endif

@@ -143,7 +143,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
                         (long long)c->negatives, c->loss);
     t->backend =
         kin_backend_open(cx, c->device, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
-    if (!t->backend) return cx->status;
+    if (!t->backend || kin_backend_cpu_blas(cx, t->backend, c->blas) != KIN_OK) return cx->status;
     kin_params *p = t->model->params;
     KIN_TRY(freeze(cx, p, c->freeze));
     KIN_TRY(kin_params_alloc(cx, p, t->backend, true, c->ema > 0.0));
@@ -170,23 +170,28 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     return KIN_OK;
 }
 
-static kin_status open_loader(kin_ctx *cx, kin_trainer *t)
+kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
 {
     const kin_config *c = t->cfg;
-    const kin_loader_cfg cfg = {.data = t->train,
-                                .tokenizer = t->model->tokenizer,
-                                .preprocess = t->model->preprocess,
-                                .augment = {.crop_min = c->crop_min,
-                                            .flip = c->flip,
-                                            .jitter = c->jitter,
-                                            .grey = c->grey,
-                                            .erase = c->erase},
-                                .batch = c->batch,
-                                .context = t->model->cfg.text.context,
-                                .negatives = c->negatives,
-                                .threads = c->loader_threads,
-                                .ahead = c->ahead,
-                                .seed = (uint64_t)c->seed};
+    return (kin_loader_cfg){.data = t->train,
+                            .tokenizer = t->model->tokenizer,
+                            .preprocess = t->model->preprocess,
+                            .augment = {.crop_min = c->crop_min,
+                                        .flip = c->flip,
+                                        .jitter = c->jitter,
+                                        .grey = c->grey,
+                                        .erase = c->erase},
+                            .batch = c->batch,
+                            .context = t->model->cfg.text.context,
+                            .negatives = c->negatives,
+                            .threads = c->loader_threads,
+                            .ahead = c->ahead,
+                            .seed = (uint64_t)c->seed};
+}
+
+static kin_status open_loader(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_loader_cfg cfg = kin_trainer_loader(t);
     t->loader = kin_loader_open(cx, &cfg, t->state.loader);
     return cx->status;
 }

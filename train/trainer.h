@@ -51,6 +51,9 @@ typedef struct kin_trainer {
 /* How a run's options say that a split of its data is opened. */
 kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split);
 
+/* Of the trainer's own loader. */
+kin_loader_cfg kin_trainer_loader(const kin_trainer *t);
+
 /* Free with kin_trainer_close, also after a failure. Writes nothing. */
 kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg);
 void kin_trainer_close(kin_trainer *t);

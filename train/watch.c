@@ -23,11 +23,9 @@ static int64_t repeats(uint64_t *v, int64_t n)
     return count;
 }
 
-kin_status kin_count_duplicates(kin_ctx *cx, const kin_pairs *p, int64_t image_bytes, int64_t *captions,
-                                int64_t *pictures)
+void kin_count_duplicates(const kin_pairs *p, int64_t image_bytes, uint64_t *digest, int64_t *captions,
+                          int64_t *pictures)
 {
-    uint64_t *digest = kin_alloc(cx, p->n, sizeof *digest);
-    if (!digest) return cx->status;
     for (int64_t i = 0; i < p->n; i++)
         digest[i] =
             kin_fnv(KIN_FNV, p->ids + p->off[i], (size_t)(p->off[i + 1] - p->off[i]) * sizeof *p->ids);
@@ -39,8 +37,6 @@ kin_status kin_count_duplicates(kin_ctx *cx, const kin_pairs *p, int64_t image_b
                     kin_crc32c(half, image + image_bytes / 2, (size_t)(image_bytes - image_bytes / 2));
     }
     *pictures = repeats(digest, p->n);
-    free(digest);
-    return KIN_OK;
 }
 
 kin_status kin_watch_captions(kin_ctx *cx, const kin_trainer *t)

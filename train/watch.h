@@ -32,9 +32,9 @@ typedef struct kin_watch {
 } kin_watch;
 
 /* Captions of a batch (the hard negatives not counted) that another pair of it also has, word for word, and
- * pictures that another pair also has: false negatives. Scratch is allocated. */
-kin_status kin_count_duplicates(kin_ctx *cx, const kin_pairs *p, int64_t image_bytes, int64_t *captions,
-                                int64_t *pictures);
+ * pictures that another pair also has: false negatives. digest: room for n. */
+void kin_count_duplicates(const kin_pairs *p, int64_t image_bytes, uint64_t *digest, int64_t *captions,
+                          int64_t *pictures);
 
 /* Captions longer than the context, of at most 20,000 evenly chosen ones; logs one sentence when there are.
  */

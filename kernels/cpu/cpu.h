@@ -11,12 +11,15 @@
 #include <string.h>
 
 #include "core/op.h"
+#include "kernels/cpu/blas.h"
 
 enum { KIN_CPU_ROOM = 4 << 20, KIN_CPU_PACK = 1 << 20 }; /* bytes a thread: for kernels, for gemm */
 
 typedef struct kin_cpu_dev {
     int threads;
-    char *room; /* threads * (KIN_CPU_ROOM + KIN_CPU_PACK) bytes */
+    char *room;         /* threads * (KIN_CPU_ROOM + KIN_CPU_PACK) bytes */
+    kin_sgemm_fn sgemm; /* OpenBLAS's, NULL: own products alone */
+    bool always;        /* not only where the table says that it is faster */
 } kin_cpu_dev;
 
 #define KIN_OP(name, nin, nout, attr, reads, diff)                                                           \
@@ -151,7 +154,7 @@ typedef struct product {
     int act;
 } product;
 void CPU(gemm)(const void *dev, const product *p);
-/* The same in tiles over the threads. */
+/* The same in tiles over the threads, each by this or by OpenBLAS (once_blas.c). */
 void CPU(gemm_tiles)(const void *dev, const product *p);
 
 /* act.c: rows of n. dx (+)= dy * act'(x). */

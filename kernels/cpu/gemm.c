@@ -220,9 +220,26 @@ static grid grid_of(int64_t m, int64_t n)
     return g;
 }
 
+/* A tile by OpenBLAS, whose sizes are int: of those a tile has no more than a matrix has rows. */
+static void by_blas(const kin_cpu_dev *d, const product *p)
+{
+    d->sgemm(KIN_BLAS_ROWS, p->ta ? KIN_BLAS_TURNED : KIN_BLAS_PLAIN,
+             p->tb ? KIN_BLAS_TURNED : KIN_BLAS_PLAIN, (int)p->m, (int)p->n, (int)p->k, p->alpha, p->a,
+             (int)p->lda, p->b, (int)p->ldb, p->add ? 1.0f : 0.0f, p->c, (int)p->ldc);
+    finish(p, 0, p->m, 0, p->n);
+}
+
+static bool wants_blas(const kin_cpu_dev *d, const product *p)
+{
+    const int64_t most = kin_max64(p->k, kin_max64(p->lda, kin_max64(p->ldb, p->ldc)));
+    return d->sgemm && p->k > 0 && most <= INT32_MAX &&
+           (d->always || kin_blas_is_faster(p->ta, p->tb, p->m, p->n, p->k));
+}
+
 void CPU(gemm_tiles)(const void *dev, const product *p)
 {
     if (p->m < 1 || p->n < 1) return;
+    const bool blas = wants_blas(dev, p);
     const grid g = grid_of(p->m, p->n);
     const int threads = threads_for(dev, g.down * g.across);
     PARALLEL_TASKS
@@ -236,6 +253,9 @@ void CPU(gemm_tiles)(const void *dev, const product *p)
         t.c += r.from * p->ldc + c.from;
         if (p->z) t.z += r.from * p->ldc + c.from;
         if (p->bias) t.bias += c.from;
-        CPU(gemm)(dev, &t);
+        if (blas)
+            by_blas(dev, &t);
+        else
+            CPU(gemm)(dev, &t);
     }
 }

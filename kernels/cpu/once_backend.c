@@ -122,10 +122,31 @@ kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa)
                            .swap = kin_pages_swap,
                            .sync = sync,
                            .close = close};
+        d->sgemm = kin_blas_has_rows() ? kin_blas_sgemm() : NULL;
         if (d->room) return b;
         kin_fail(cx, KIN_NOMEM, "out of memory for %d threads", d->threads);
     }
     free(b);
     free(d);
     return NULL;
+}
+
+kin_status kin_backend_cpu_blas(kin_ctx *cx, kin_backend *b, const char *blas)
+{
+    const bool openblas = strcmp(blas, "openblas") == 0, automatic = strcmp(blas, "auto") == 0;
+    if (!openblas && !automatic && strcmp(blas, "own") != 0)
+        return kin_fail(cx, KIN_ARG, "matrix products by '%s': auto, own and openblas are known", blas);
+    if (b->close != close) /* of another place than the processor */
+        return automatic ? KIN_OK
+                         : kin_fail(cx, KIN_ARG, "blas = %s is for kernels of the processor, not for %s",
+                                    blas, b->name);
+    kin_cpu_dev *d = b->dev;
+    const bool wanted = openblas || (automatic && kin_blas_has_rows());
+    d->sgemm = wanted ? kin_blas_sgemm() : NULL;
+    d->always = openblas;
+    if (openblas && !d->sgemm)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "OpenBLAS (libopenblas.so.0) is not installed: apt-get install libopenblas0-pthread, "
+                        "or blas = own");
+    return KIN_OK;
 }
