@@ -8,6 +8,7 @@ OPT      = -O2 -g
 SAN      =
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS = 5
+PYTHON   = python3
 
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS) --no-print-directory
@@ -77,7 +78,7 @@ EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
 # What a plug-in has of kin itself.
 PLUG_O  := $(patsubst %,$(BUILD)/pic/core/%.o,base ops_hash tensor)
 
-.PHONY: all help demo test check suite lint asan tsan fuzz bench install clean deps FORCE
+.PHONY: all help demo test check suite lint asan tsan fuzz parity bench install clean deps FORCE
 
 all: $(LIB) $(KIN) $(CUDA_X) ## build the library and build/kin, say what was found (the default)
 	@echo "kin: $(strip $(LIB) $(KIN)), kernels: $(ISAS)"
@@ -129,6 +130,13 @@ fuzz: ## every fuzzer for FUZZ_SECONDS under the sanitizers, over its seeds and 
 
 suite-fuzz: $(FUZZ_X)
 	@set -e; for f in $^; do $$f --seconds $(FUZZ_SECONDS) tests/seeds/$$(basename $$f); done
+
+# Needs Python: the tests themselves compare with committed digests of what it gave.
+parity: $(BUILD)/tests/test_photos ## compare pictures of every kind with Pillow (needs PYTHON with Pillow, and KIN_DATA)
+	@test -n "$$KIN_DATA" || { echo "make parity needs KIN_DATA, the folder of the test data" >&2; exit 1; }
+	@$(PYTHON) -c 'import PIL' || { echo "make parity needs Pillow: pip install Pillow, or PYTHON=path" >&2; exit 1; }
+	@$(PYTHON) tests/golden/photos_golden.py $(BUILD)/parity
+	@$(BUILD)/tests/test_photos $(BUILD)/parity
 
 bench: $(BENCH_X) ## run every program of bench/
 	@set -e; for b in $^; do echo "== $$b"; $$b; done
