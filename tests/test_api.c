@@ -10,35 +10,18 @@
 #include <cmocka.h>
 
 #include "include/kin.h"
-#include "train/session.h"
+#include "tests/tiny_model.h"
+#include "core/file.h"
+#include "data/image.h"
 
 static char folder[64];
-
-static const char model_json[] = "{\"embed_dim\": 16,"
-                                 " \"vision_cfg\": {\"image_size\": 32, \"layers\": 1, \"width\": 32, "
-                                 "\"head_width\": 16, \"patch_size\": 8},"
-                                 " \"text_cfg\": {\"context_length\": 32, \"vocab_size\": 560, \"width\": "
-                                 "32, \"heads\": 2, \"layers\": 1}}";
 
 /* A folder with untrained weights. */
 static int make_model(void **state)
 {
     (void)state;
     strcpy(folder, "/tmp/kin-api-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    kin_ctx cx = {0};
-    const char *const texts[] = {"a red ring above a blue star", "a green cross left of a red ring"};
-    kin_tokenizer *t = kin_tokenizer_train(&cx, texts, 2, 560);
-    const kin_preprocess pre = kin_preprocess_default();
-    json_t *json = kin_json_parse(&cx, "model", model_json, strlen(model_json));
-    kin_model *m = kin_model_new(&cx, json, t, &pre, kin_loss_find("infonce"));
-    kin_backend *b = kin_backend_cpu(&cx, 1, NULL);
-    if (!m || !b || kin_params_alloc(&cx, m->params, b, false, false) != KIN_OK) return -1;
-    if (kin_params_init(&cx, m->params, 1) != KIN_OK || kin_model_save(&cx, m, folder, false) != KIN_OK)
-        return -1;
-    kin_model_free(m);
-    kin_backend_close(b);
-    return 0;
+    return mkdtemp(folder) && make_tiny_model(folder) ? 0 : -1;
 }
 
 static int remove_model(void **state)
@@ -54,6 +37,71 @@ static double dot(const float *a, const float *b, int64_t n)
     double sum = 0.0;
     for (int64_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
     return sum;
+}
+
+/* The same picture 70 times, more than a batch, from memory. */
+static void many_ways(kin *k, const char *path, const kin_image *image, const float *want)
+{
+    enum { N = 70 };
+    static float out[N][16];
+    kin_ctx cx = {0};
+    uint8_t *bytes;
+    int64_t size[N], width[N], height[N];
+    const void *file[N];
+    const uint8_t *rgb[N];
+    assert_int_equal(kin_read_file(&cx, path, 1 << 20, &bytes, &size[0]), KIN_OK);
+    for (int i = 0; i < N; i++) {
+        file[i] = bytes;
+        size[i] = size[0];
+        rgb[i] = image->pixels;
+        width[i] = image->width;
+        height[i] = image->height;
+    }
+    for (int way = 0; way < 2; way++) {
+        memset(out, 0, sizeof out);
+        const int rc = way ? kin_embed_rgb(k, rgb, width, height, N, out[0])
+                           : kin_embed_encoded(k, file, size, N, out[0]);
+        assert_int_equal(rc, 0);
+        for (int i = 0; i < N; i++)
+            for (int e = 0; e < 16; e++) assert_true(fabsf(out[i][e] - want[e]) < 1e-6f);
+    }
+    size[69] = 20;
+    assert_int_not_equal(kin_embed_encoded(k, file, size, N, out[0]), 0);
+    assert_non_null(strstr(kin_error(k), "picture 69"));
+    rgb[3] = NULL;
+    assert_int_not_equal(kin_embed_rgb(k, rgb, width, height, N, out[0]), 0);
+    assert_non_null(strstr(kin_error(k), "picture 3 is NULL"));
+    assert_int_not_equal(kin_embed_rgb(k, NULL, width, height, N, out[0]), 0);
+    assert_int_not_equal(kin_embed_rgb(k, rgb, width, height, -1, out[0]), 0);
+    assert_non_null(strstr(kin_error(k), "a count of -1"));
+    assert_int_equal(kin_embed_rgb(k, NULL, NULL, NULL, 0, NULL), 0); /* nothing to do */
+    free(bytes);
+}
+
+static void test_scores(void **state)
+{
+    (void)state;
+    kin *k = kin_open(folder, 1);
+    const char *const texts[] = {"a red ring", "a blue star", "a red ring"};
+    float rows[3][16], cosine[3][3], p[3][3];
+    assert_int_equal(kin_embed_text(k, texts, 3, rows[0]), 0);
+    assert_int_equal(kin_cosines(k, rows[0], 3, rows[0], 3, cosine[0]), 0);
+    assert_int_equal(kin_probabilities(k, rows[0], 3, rows[0], 3, p[0]), 0);
+    for (int i = 0; i < 3; i++) {
+        double sum = 0.0;
+        for (int j = 0; j < 3; j++) sum += exp(kin_scale(k) * (double)cosine[i][j]);
+        for (int j = 0; j < 3; j++) {
+            assert_true(fabs((double)cosine[i][j] - dot(rows[i], rows[j], 16)) < 1e-6);
+            assert_true(fabs((double)p[i][j] - exp(kin_scale(k) * (double)cosine[i][j]) / sum) < 1e-6);
+        }
+    }
+    assert_true(cosine[0][2] > 0.99999f && cosine[0][1] < 0.99999f);
+    int32_t ids[64];
+    assert_int_equal(kin_context_length(k), 32);
+    const int64_t n = kin_tokenize(k, "a red ring", ids);
+    assert_true(n >= 3 && n <= 32);
+    assert_int_equal(kin_tokenize(k, NULL, ids), -1);
+    kin_close(k);
 }
 
 static void test_embeds(void **state)
@@ -82,10 +130,11 @@ static void test_embeds(void **state)
     assert_int_equal(kin_embed_files(k, paths, 1, rows[0]), 0);
     assert_int_equal(kin_embed_pixels(k, image.pixels, 50, 40, rows[1]), 0);
     assert_memory_equal(rows[0], rows[1], sizeof rows[0]);
-    free(image.pixels);
 
     assert_int_not_equal(kin_embed_files(k, paths, 2, rows[0]), 0);
     assert_non_null(strstr(kin_error(k), "/nowhere.png"));
+    many_ways(k, path, &image, rows[1]);
+    free(image.pixels);
     assert_int_not_equal(kin_embed_pixels(k, NULL, 0, 40, rows[1]), 0);
     assert_int_equal(kin_embed_text(k, texts, 1, alone), 0); /* an error does not stay */
     assert_null(kin_error(k));
@@ -100,6 +149,8 @@ static void test_no_model(void **state)
     float row[16];
     const char *const text = "a";
     assert_int_not_equal(kin_embed_text(k, &text, 1, row), 0);
+    assert_int_equal(kin_tokenize(k, text, (int32_t[64]){0}), -1);
+    assert_int_not_equal(kin_cosines(k, row, 1, row, 1, row), 0);
     assert_non_null(kin_error(k));
     assert_int_equal(kin_embedding_width(k), 0);
     kin_close(k);
@@ -109,6 +160,7 @@ static void test_no_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_embeds), cmocka_unit_test(test_no_model)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_embeds), cmocka_unit_test(test_scores),
+                                       cmocka_unit_test(test_no_model)};
     return cmocka_run_group_tests_name("api", tests, make_model, remove_model);
 }
