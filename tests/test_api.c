@@ -11,6 +11,8 @@
 
 #include "include/kin.h"
 #include "tests/tiny_model.h"
+#include "train/index.h"
+#include "train/session.h"
 #include "core/file.h"
 #include "data/image.h"
 
@@ -141,6 +143,73 @@ static void test_embeds(void **state)
     kin_close(k);
 }
 
+static void bad_index(const char *path, const char *says)
+{
+    kin_ctx cx = {0};
+    kin_index x;
+    assert_int_not_equal(kin_index_open(&cx, &x, path), KIN_OK);
+    if (!strstr(cx.message, says)) fail_msg("'%s' does not say '%s'", cx.message, says);
+    kin_index_close(&x);
+}
+
+static void test_index(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    const float rows[6] = {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f};
+    const char *const name[] = {"a b.jpg", "", "two\nlines"};
+    char path[128], names[140];
+    snprintf(path, sizeof path, "%s/x.npy", folder);
+    snprintf(names, sizeof names, "%s.txt", path);
+    assert_true(kin_index_named(path) && !kin_index_named(".npy") && !kin_index_named(folder));
+    assert_int_equal(kin_index_save(&cx, path, rows, name, 3, 2), KIN_OK);
+    kin_index x;
+    assert_int_equal(kin_index_open(&cx, &x, path), KIN_OK);
+    assert_true(x.n == 3 && x.width == 2);
+    assert_memory_equal(x.rows, rows, sizeof rows);
+    assert_string_equal(x.name[0], "a b.jpg");
+    assert_string_equal(x.name[1], "");
+    assert_string_equal(x.name[2], "two lines");
+    kin_index_close(&x);
+    assert_int_equal(kin_write_file(&cx, names, "a\nb", 3), KIN_OK);
+    bad_index(path, "has 2 names, and the embeddings beside it 3 rows");
+    assert_int_equal(kin_write_file(&cx, names, "a\nb\nc\nd\n", 8), KIN_OK);
+    bad_index(path, "has 4 names");
+    remove(names);
+    bad_index(path, ".npy.txt");
+    assert_int_equal(kin_npy_save(&cx, path, KIN_NPY_F32, 1, (int64_t[]){6}, rows), KIN_OK);
+    bad_index(path, "a float32 array [rows, width] is needed");
+}
+
+/* Weights that are mapped are only read; and give the same embeddings as weights that were copied. */
+static void test_mapped(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    kin_backend *b = kin_backend_cpu(&cx, 1, NULL);
+    float row[2][16];
+    const char *const text = "a red ring";
+    for (int copied = 0; copied < 2; copied++) {
+        b->host = !copied;
+        kin_model *m = kin_model_load(&cx, folder, b);
+        assert_non_null(m);
+        assert_true((m->weights == NULL) == copied && (m->params->arena != NULL) == copied);
+        const float value = 0.0f;
+        const int scale = kin_params_find(m->params, "logit_scale");
+        assert_int_equal(kin_param_set(&cx, m->params, scale, &value), copied ? KIN_OK : KIN_INTERNAL);
+        kin_clear(&cx);
+        kin_programs p = {.cfg = m->cfg, .params = m->params, .backend = b};
+        kin_embedder e;
+        assert_int_equal(kin_embedder_open(&cx, &e, m, &p, 4), KIN_OK);
+        assert_int_equal(kin_embed_texts(&cx, &e, &text, 1, row[copied]), KIN_OK);
+        kin_embedder_close(&e);
+        kin_programs_close(&p);
+        kin_model_free(m);
+    }
+    assert_memory_equal(row[0], row[1], sizeof row[0]);
+    kin_backend_close(b);
+}
+
 static void test_no_model(void **state)
 {
     (void)state;
@@ -161,6 +230,7 @@ static void test_no_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_embeds), cmocka_unit_test(test_scores),
+                                       cmocka_unit_test(test_index), cmocka_unit_test(test_mapped),
                                        cmocka_unit_test(test_no_model)};
     return cmocka_run_group_tests_name("api", tests, make_model, remove_model);
 }
