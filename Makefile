@@ -79,7 +79,7 @@ BENCH_X := $(BENCH:%.c=$(BUILD)/%)
 CUDA_X  := $(if $(filter 1,$(CUDA)),$(BUILD)/libkin_cuda.so)
 EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
 # What a plug-in has of kin itself.
-PLUG_O  := $(patsubst %,$(BUILD)/pic/core/%.o,base ops_hash tensor)
+PLUG_O  := $(patsubst %,$(BUILD)/core/%.o,base ops_hash tensor)
 
 .PHONY: all help demo test check suite lint asan tsan fuzz parity bench install uninstall clean deps FORCE
 
@@ -242,8 +242,6 @@ NVCCFLAGS  = -std=c++17 -O3 -I. -Werror all-warnings $(foreach a,80 90,-gencode 
              -Xcompiler -Wall,-Wextra,-Wshadow,-Werror,-fPIC,-fvisibility=hidden
 EMUFLAGS   = -std=c++17 $(OPT) -I. -Itests/cuemu/include -MMD -MP -fPIC -fvisibility=hidden \
              -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror -DKIN_CUDA_TILE=64 -DKIN_CUDA_WORKSPACE=4096
-$(BUILD)/pic/%.o: %.c $(BUILD)/flags
-	$(call compile,-fPIC $(if $(filter core/%,$<),-fvisibility=hidden))
 $(BUILD)/cuda/%.o: kernels/cuda/%.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  nvcc  $@"; $(if $(V),set -x;) $(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
@@ -264,7 +262,7 @@ $(BUILD)/tests/cuemu/%.o: tests/cuemu/%.cpp $(BUILD)/flags
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(CUEMU_SAN) -c -o $@ $<
 $(EMU_X): $(CU:kernels/cuda/%.cu=$(BUILD)/cuemu/%.o) $(CUEMU:%.cpp=$(BUILD)/%.o) $(PLUG_O)
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) -shared $(SAN) -o $@ $^
-$(BUILD)/cuemu/other/libkin_cuda.so: $(BUILD)/pic/tests/cuemu/other_plugin.o
+$(BUILD)/cuemu/other/libkin_cuda.so: $(BUILD)/tests/cuemu/other_plugin.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(SAN) -o $@ $<
 $(filter $(BUILD)/tests/test_cuda%,$(TEST_X)): $(EMU_X) $(BUILD)/cuemu/other/libkin_cuda.so

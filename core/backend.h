@@ -7,7 +7,6 @@
 typedef struct kin_backend kin_backend;
 struct kin_backend {
     const char *name;        /* "ref32", "ref64", "cpu-avx512", ... */
-    bool host;               /* kernels read any host memory: weights need not be copied */
     kin_dtype real;          /* what F32 values are stored as: KIN_F32, or KIN_F64 in ref64 */
     const kin_kernel *ops;   /* [KIN_OP_COUNT] */
     const kin_fn_kernel *fns; /* [KIN_FN_COUNT] */

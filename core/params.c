@@ -162,17 +162,11 @@ static void *element(const kin_params *p, void *base, const kin_param *q, int64_
     return base ? (char *)base + (q->offset + extra) * (int64_t)kin_dtype_size(p->backend->real) : NULL;
 }
 
-/* Row `extra` elements into a parameter's value. Borrowed ones are handed out as kernels take all operands;
- * they only read weights. */
+/* `extra` elements into a parameter's value. Kernels only read weights, borrowed ones too. */
 static void *value_at(const kin_params *p, const kin_param *q, int64_t extra)
 {
-    union {
-        const char *in;
-        void *only_read;
-    } u = {.in = q->outside};
-    if (!q->outside) return element(p, p->flat[q->group].value, q, extra);
-    u.in += extra * 4;
-    return u.only_read;
+    return q->outside ? kin_only_read((const float *)q->outside + extra)
+                      : element(p, p->flat[q->group].value, q, extra);
 }
 
 void *kin_param_value(const kin_params *p, int i)

@@ -110,11 +110,7 @@ static kin_status of_pixels(kin_ctx *cx, const kin_preprocess *p, const uint8_t 
     int64_t bytes;
     if (width < 1 || height < 1 || !kin_mul(width, height, &bytes) || bytes > KIN_MAX_IMAGE_PIXELS)
         return kin_fail(cx, KIN_ARG, "a picture of %lld x %lld", (long long)width, (long long)height);
-    union {
-        const uint8_t *in;
-        uint8_t *only_read;
-    } u = {.in = rgb};
-    const kin_image image = {u.only_read, width, height};
+    const kin_image image = {kin_only_read(rgb), width, height};
     return kin_preprocess_image(cx, p, &image, out);
 }
 

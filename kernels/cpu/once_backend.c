@@ -110,7 +110,6 @@ kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa)
         d->threads = threads ? threads : cores();
         d->room = kin_pages_alloc(room_bytes(d));
         *b = (kin_backend){.name = row->name,
-                           .host = true,
                            .real = KIN_F32,
                            .ops = row->ops,
                            .fns = row->fns,
