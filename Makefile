@@ -8,6 +8,7 @@ OPT      = -O2 -g
 SAN      =
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS = 5
+PYTHON   = python3
 
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS) --no-print-directory
@@ -40,7 +41,7 @@ CUDA     := $(if $(shell command -v $(NVCC)),1,0)
 CPPFLAGS = -D_GNU_SOURCE= -I. -MMD -MP $(if $(filter libspng-dev,$(FOUND)),-DKIN_HAVE_SPNG) \
            $(if $(filter libwebp-dev,$(FOUND)),-DKIN_HAVE_WEBP)
 WARN     = -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wdouble-promotion -Werror
-CFLAGS   = -std=c11 $(OPT) -fopenmp $(WARN) $(SAN)
+CFLAGS   = -std=c11 $(OPT) -fPIC -fvisibility=hidden -fopenmp $(WARN) $(SAN)
 LDLIBS   = -ljansson $(if $(filter libspng-dev,$(FOUND)),-lspng) -ljpeg \
            $(if $(filter libwebp-dev,$(FOUND)),-lwebp) -lz -lutf8proc -ldl -lm
 
@@ -67,6 +68,9 @@ CUEMU := $(wildcard tests/cuemu/*.cpp)
 LIB_O := $(PLAIN:%.c=$(BUILD)/%.o) \
          $(foreach r,32 64,$(REF:%.c=$(BUILD)/%.$(r).o)) $(foreach i,$(ISAS),$(CPU:%.c=$(BUILD)/%.$(i).o))
 LIB   := $(BUILD)/libkin.a
+SO    := $(BUILD)/libkin.so
+VERSION := $(shell sed -n 's/^.define KIN_VERSION "\(.*\)"/\1/p' core/base.h)
+SONAME  := libkin.so.$(firstword $(subst ., ,$(VERSION)))
 KIN   := $(if $(TOOLS),$(BUILD)/kin)
 TEST_X  := $(TESTS:%.c=$(BUILD)/%)
 FUZZ_X  := $(FUZZ:%.c=$(BUILD)/%)
@@ -75,19 +79,19 @@ BENCH_X := $(BENCH:%.c=$(BUILD)/%)
 CUDA_X  := $(if $(filter 1,$(CUDA)),$(BUILD)/libkin_cuda.so)
 EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
 # What a plug-in has of kin itself.
-PLUG_O  := $(patsubst %,$(BUILD)/pic/core/%.o,base ops_hash tensor)
+PLUG_O  := $(patsubst %,$(BUILD)/core/%.o,base ops_hash tensor)
 
-.PHONY: all help demo test test-long check suite lint asan tsan fuzz bench tune install clean deps FORCE
+.PHONY: all help demo test test-long check suite lint asan tsan fuzz parity bench tune install uninstall clean deps FORCE
 
-all: $(LIB) $(KIN) $(CUDA_X) ## build the library and build/kin, say what was found (the default)
-	@echo "kin: $(strip $(LIB) $(KIN)), kernels: $(ISAS)"
+all: $(LIB) $(SO) $(KIN) $(CUDA_X) ## build the libraries and build/kin, say what was found (the default)
+	@echo "kin: $(strip $(LIB) $(SO) $(KIN)), kernels: $(ISAS)"
 	@echo "  $(if $(CUDA_X),with    CUDA: $(CUDA_X),without CUDA: no $(NVCC) on PATH, or CUDA=0)"
 	@$(foreach p,$(OPTIONAL) $(TESTING),echo "  $(if $(filter $(p),$(FOUND)),with   ,without) $(p): $($(p)_adds)$(if $(filter $(p),$(FOUND)),, -- to add it: apt-get install $(p))";)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  while IFS='|' read -r t d; do printf '  %-14s %s\n' "$$t" "$$d"; done
-	@echo '  variables      BUILD=dir PREFIX=dir CC=gcc OPT="-O2 -g" FUZZ_SECONDS=5 JOBS=n'
+	@echo '  variables      BUILD=dir PREFIX=dir DESTDIR=dir CC=gcc OPT="-O2 -g" FUZZ_SECONDS=5 JOBS=n'
 
 demo: deps ## install what is missing, build, train a small model and show it (minutes)
 	@$(MAKE) all
@@ -111,7 +115,7 @@ check: deps ## test, and the same under sanitizers, fuzzers for seconds each, th
 deps:
 	@tests/deps.sh $(filter-out $(FOUND),$(REQUIRED) $(OPTIONAL) $(TESTING))
 
-suite: lint $(KIN) $(TEST_X) $(FUZZ_X) $(BENCH_X)
+suite: lint $(SO) $(KIN) $(TEST_X) $(FUZZ_X) $(BENCH_X)
 	@tests/run.sh $(BUILD) $(TEST_X)
 
 lint: ## check includes, line lengths, names: tests/lint.sh
@@ -135,19 +139,45 @@ fuzz: ## every fuzzer for FUZZ_SECONDS under the sanitizers, over its seeds and 
 suite-fuzz: $(FUZZ_X)
 	@set -e; for f in $^; do $$f --seconds $(FUZZ_SECONDS) tests/seeds/$$(basename $$f); done
 
+# Needs Python: the tests themselves compare with committed digests of what it gave.
+parity: $(BUILD)/tests/test_photos ## compare pictures of every kind with Pillow (needs PYTHON with Pillow, and KIN_DATA)
+	@test -n "$$KIN_DATA" || { echo "make parity needs KIN_DATA, the folder of the test data" >&2; exit 1; }
+	@$(PYTHON) -c 'import PIL' || { echo "make parity needs Pillow: pip install Pillow, or PYTHON=path" >&2; exit 1; }
+	@$(PYTHON) tests/golden/photos_golden.py $(BUILD)/parity
+	@$(BUILD)/tests/test_photos $(BUILD)/parity
+
 bench: $(BENCH_X) ## run every program of bench/
 	@set -e; for b in $^; do echo "== $$b"; $$b; done
 
 tune: $(BUILD)/bench/tune ## own matrix products beside OpenBLAS, and rows for kernels/cpu/gemm_table.def
 	@$<
 
-install: all ## copy kin, libkin.a, kin.h and the model configs under PREFIX (/usr/local)
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/kin/models)
-	install -m 755 $(KIN) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
-	$(if $(CUDA_X),install -m 755 $(CUDA_X) $(DESTDIR)$(PREFIX)/lib)
-	install -m 644 include/kin.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 configs/models/*.json $(DESTDIR)$(PREFIX)/share/kin/models
+# Everything that install writes, under PREFIX: folder, then files.
+HOME_bin     = $(KIN)
+HOME_lib     = $(LIB) $(CUDA_X)
+HOME_include = include/kin.h
+HOME_lib/pkgconfig    = $(BUILD)/kin.pc $(BUILD)/kin-static.pc
+HOME_share/kin        = $(wildcard configs/*.cfg)
+HOME_share/kin/models = $(wildcard configs/models/*.json)
+HOME_share/doc/kin    = LICENSE docs/example.c docs/example.py
+HOME_share/bash-completion/completions  = $(BUILD)/completion/kin
+HOME_share/zsh/site-functions           = $(BUILD)/completion/_kin
+HOME_share/fish/vendor_completions.d    = $(BUILD)/completion/kin.fish
+HOMES = bin lib include lib/pkgconfig share/kin share/kin/models share/doc/kin share/bash-completion/completions \
+        share/zsh/site-functions share/fish/vendor_completions.d
+TO    = $(DESTDIR)$(PREFIX)
+
+install: all $(BUILD)/kin.pc $(BUILD)/completion/kin ## copy kin, libraries, kin.h, kin.pc, configs, completions under PREFIX
+	@install -d $(addprefix $(TO)/,$(HOMES))
+	@$(foreach h,$(HOMES),install -m $(if $(filter bin,$(h)),755,644) $(HOME_$(h)) $(TO)/$(h) &&) true
+	@install -m 755 $(SO) $(TO)/lib/libkin.so.$(VERSION)
+	@ln -sf libkin.so.$(VERSION) $(TO)/lib/$(SONAME) && ln -sf $(SONAME) $(TO)/lib/libkin.so
+	@echo "kin $(VERSION) is in $(TO)$(if $(DESTDIR),,; if programs do not find libkin.so: ldconfig)"
+
+uninstall: ## remove what install wrote
+	@rm -f $(foreach h,$(HOMES),$(addprefix $(TO)/$(h)/,$(notdir $(HOME_$(h)))))
+	@rm -f $(addprefix $(TO)/lib/,libkin.so.$(VERSION) $(SONAME) libkin.so)
+	@rmdir $(addprefix $(TO)/,share/kin/models share/kin share/doc/kin) 2>/dev/null || true
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -160,6 +190,8 @@ $(BUILD)/flags: FORCE
 	@$(call remember,$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCCFLAGS) $(EMUFLAGS) $(LDLIBS) $(CPUFLAGS) $(ISAS) $(shell $(CC) -dumpfullversion))
 $(BUILD)/list: FORCE
 	@$(call remember,$(LIB_O) $(TOOLS) $(HARN))
+$(BUILD)/where: FORCE
+	@$(call remember,$(PREFIX) $(LDLIBS) $(VERSION))
 
 define compile
 @mkdir -p $(@D)
@@ -183,6 +215,24 @@ $(LIB): $(LIB_O) $(BUILD)/list
 	@rm -f $@
 	@ar rcs $@ $(LIB_O)
 
+# Of the library only what kin.h declares can be seen from outside (KIN_API); local: OpenMP's locks.
+$(SO): $(LIB_O) $(BUILD)/list
+	@echo '{ global: kin_*; local: *; };' >$(BUILD)/exports
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+	  -Wl,--version-script=$(BUILD)/exports -o $@ $(LIB_O) $(LDLIBS)
+comma := ,
+
+# kin.pc: libkin.so; kin-static.pc: libkin.a and what it needs.
+about = 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: kin' 'Version: $(VERSION)' \
+        'Description: pictures and words in one space: embeddings by two-tower models' 'Cflags: -I$${includedir}'
+$(BUILD)/kin.pc: $(BUILD)/where
+	@printf '%s\n' $(about) 'Libs: -L$${libdir} -lkin' 'Libs.private: -fopenmp $(LDLIBS)' >$@
+	@printf '%s\n' $(about) 'Libs: $${libdir}/libkin.a -fopenmp $(LDLIBS)' >$(BUILD)/kin-static.pc
+
+$(BUILD)/completion/kin: $(KIN)
+	@mkdir -p $(@D)
+	@$(KIN) completion bash >$@ && $(KIN) completion zsh >$(@D)/_kin && $(KIN) completion fish >$(@D)/kin.fish
+
 # tests/test_fault_*.c make the k-th allocation fail.
 $(BUILD)/tests/test_fault_%: LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 # tests/test_memory counts them.
@@ -202,8 +252,6 @@ NVCCFLAGS  = -std=c++17 -O3 -I. -Werror all-warnings $(foreach a,80 90,-gencode 
              -Xcompiler -Wall,-Wextra,-Wshadow,-Werror,-fPIC,-fvisibility=hidden
 EMUFLAGS   = -std=c++17 $(OPT) -I. -Itests/cuemu/include -MMD -MP -fPIC -fvisibility=hidden \
              -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror -DKIN_CUDA_TILE=64 -DKIN_CUDA_WORKSPACE=4096
-$(BUILD)/pic/%.o: %.c $(BUILD)/flags
-	$(call compile,-fPIC $(if $(filter core/%,$<),-fvisibility=hidden))
 $(BUILD)/cuda/%.o: kernels/cuda/%.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  nvcc  $@"; $(if $(V),set -x;) $(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
@@ -224,7 +272,7 @@ $(BUILD)/tests/cuemu/%.o: tests/cuemu/%.cpp $(BUILD)/flags
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) $(EMUFLAGS) $(CUEMU_SAN) -c -o $@ $<
 $(EMU_X): $(CU:kernels/cuda/%.cu=$(BUILD)/cuemu/%.o) $(CUEMU:%.cpp=$(BUILD)/%.o) $(PLUG_O)
 	@echo "  c++ $@"; $(if $(V),set -x;) $(CXX) -shared $(SAN) -o $@ $^
-$(BUILD)/cuemu/other/libkin_cuda.so: $(BUILD)/pic/tests/cuemu/other_plugin.o
+$(BUILD)/cuemu/other/libkin_cuda.so: $(BUILD)/tests/cuemu/other_plugin.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(SAN) -o $@ $<
 $(filter $(BUILD)/tests/test_cuda%,$(TEST_X)): $(EMU_X) $(BUILD)/cuemu/other/libkin_cuda.so

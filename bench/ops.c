@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/machine.h"
+#include "core/machine.h"
 #include "core/backend.h"
 #include "core/op_shape.h"
 

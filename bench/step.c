@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/machine.h"
+#include "core/machine.h"
 #include "core/rng.h"
 #include "train/model.h"
 #include "train/optim.h"

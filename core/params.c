@@ -151,14 +151,27 @@ kin_status kin_params_alloc(kin_ctx *cx, kin_params *p, kin_backend *b, bool tra
     return KIN_OK;
 }
 
+void kin_params_borrow(kin_params *p, kin_backend *b, kin_param_at value, void *user)
+{
+    p->backend = b;
+    for (int i = 0; i < p->count; i++) p->param[i].outside = value(user, i);
+}
+
 static void *element(const kin_params *p, void *base, const kin_param *q, int64_t extra)
 {
     return base ? (char *)base + (q->offset + extra) * (int64_t)kin_dtype_size(p->backend->real) : NULL;
 }
 
+/* `extra` elements into a parameter's value. Kernels only read weights, borrowed ones too. */
+static void *value_at(const kin_params *p, const kin_param *q, int64_t extra)
+{
+    return q->outside ? kin_only_read((const float *)q->outside + extra)
+                      : element(p, p->flat[q->group].value, q, extra);
+}
+
 void *kin_param_value(const kin_params *p, int i)
 {
-    return element(p, p->flat[p->param[i].group].value, &p->param[i], 0);
+    return value_at(p, &p->param[i], 0);
 }
 
 void *kin_param_grad(const kin_params *p, int i)
@@ -180,7 +193,7 @@ void *kin_region_value(const kin_params *p, int region)
 {
     const kin_region *r = &p->region[region];
     const kin_param *q = &p->param[r->param];
-    return element(p, p->flat[q->group].value, q, r->start * row_size(q));
+    return value_at(p, q, r->start * row_size(q));
 }
 
 void *kin_region_grad(const kin_params *p, int region)
@@ -207,6 +220,8 @@ static kin_status put(kin_ctx *cx, kin_params *p, void *to, const float *values,
 
 kin_status kin_param_set(kin_ctx *cx, kin_params *p, int i, const float *values)
 {
+    if (p->param[i].outside)
+        return kin_fail(cx, KIN_INTERNAL, "parameter '%s' is borrowed: only read", p->param[i].name);
     KIN_TRY(put(cx, p, kin_param_value(p, i), values, p->param[i].count));
     void *ema = kin_param_ema(p, i);
     return ema ? put(cx, p, ema, values, p->param[i].count) : KIN_OK;

@@ -36,6 +36,7 @@ typedef struct kin_param {
     bool frozen;
     kin_group group;
     int64_t count, offset; /* elements; offset in the group's flat arrays */
+    const void *outside;   /* its value lies there instead, and is only read; NULL: in the flat array */
 } kin_param;
 
 typedef struct kin_region {
@@ -76,6 +77,10 @@ int kin_params_freeze(kin_params *p, const char *glob);
 /* Bytes that kin_params_alloc will take: values, and for training gradients, moments and the average. */
 int64_t kin_params_plan(kin_params *p, size_t real_size, bool training, bool ema);
 kin_status kin_params_alloc(kin_ctx *cx, kin_params *p, kin_backend *b, bool training, bool ema);
+/* For inference: every parameter's value is f32 in memory that outlives p (a mapped file), value(user, i); 0
+ * bytes are allocated. For backends that compute in host memory. Such weights cannot be set. */
+typedef const void *(*kin_param_at)(void *user, int param);
+void kin_params_borrow(kin_params *p, kin_backend *b, kin_param_at value, void *user);
 /* Initial values: pure functions of (seed, name, element). The average starts as a copy. */
 kin_status kin_params_init(kin_ctx *cx, kin_params *p, uint64_t seed);
 

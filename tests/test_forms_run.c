@@ -108,6 +108,11 @@ static void test_end_to_end(void **state)
         json_t *found = kin_json_parse(&cx, "found", out, strlen(out));
         assert_int_equal(json_array_size(found), 3);
         json_decref(found);
+        /* The embeddings just written answer as the pictures do. */
+        char *first = strdup(out);
+        good(data, kin("search --model @/run/best --in @/e.npy --json -k 3 'picture 1'"));
+        assert_string_equal(out, first);
+        free(first);
     }
 }
 

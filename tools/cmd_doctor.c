@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/machine.h"
 #include "core/backend.h"
 #include "core/graph.h"
+#include "core/machine.h"
 #include "data/image.h"
 #include "tools/base64.h"
 #include "tools/cli.h"

@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/npy.h"
-#include "tools/cli.h"
-#include "train/session.h"
 #include "core/file.h"
+#include "tools/cli.h"
+#include "train/index.h"
+#include "train/session.h"
 
 enum { TEXT_LIMIT = 1 << 30 };
 
@@ -21,11 +21,13 @@ static const char **lines_of(kin_ctx *cx, char *text, int64_t *count)
     return line;
 }
 
-static kin_status save(kin_ctx *cx, const kin_session *s, const char *out, const float *rows, int64_t n)
+static kin_status save(kin_ctx *cx, const kin_session *s, const char *out, const float *rows,
+                       const char *const *name, int64_t n)
 {
-    const int64_t dim[2] = {n, s->model->cfg.embed_dim};
-    KIN_TRY(kin_npy_save(cx, out, KIN_NPY_F32, 2, dim, rows));
-    printf("%s: %lld embeddings of %lld numbers\n", out, (long long)n, (long long)dim[1]);
+    const int64_t width = s->model->cfg.embed_dim;
+    KIN_TRY(kin_index_save(cx, out, rows, name, n, width));
+    printf("%s: %lld embeddings of %lld numbers; their names in %s.txt\n", out, (long long)n,
+           (long long)width, out);
     return KIN_OK;
 }
 
@@ -38,23 +40,10 @@ static kin_status embed_texts(kin_ctx *cx, kin_session *s, const char *path, con
     float *rows = NULL;
     if (line && n == 0) kin_fail(cx, KIN_FORMAT, "%s: no text in it; one a line is read", path);
     if (cx->status == KIN_OK) rows = kin_alloc(cx, n * s->model->cfg.embed_dim, sizeof *rows);
-    if (rows && kin_embed_texts(cx, &s->embedder, line, n, rows) == KIN_OK) save(cx, s, out, rows, n);
+    if (rows && kin_embed_texts(cx, &s->embedder, line, n, rows) == KIN_OK) save(cx, s, out, rows, line, n);
     free(rows);
     free(line);
     free(text);
-    return cx->status;
-}
-
-/* Names of the rows beside the embeddings: OUT with .txt. */
-static kin_status save_names(kin_ctx *cx, const kin_dataset *d, const char *out)
-{
-    char *path = kin_sprintf(cx, "%s.txt", out), *text = NULL;
-    size_t size = 0;
-    FILE *f = path ? open_memstream(&text, &size) : NULL;
-    for (int64_t i = 0; f && i < d->items; i++) fprintf(f, "%s\n", d->item[i].name);
-    if (f && fclose(f) == 0) kin_write_file(cx, path, text, (int64_t)size);
-    free(text);
-    free(path);
     return cx->status;
 }
 
@@ -62,9 +51,12 @@ static kin_status embed_pictures(kin_ctx *cx, kin_session *s, const char *path, 
 {
     kin_dataset *d = kin_pictures_open(cx, path);
     float *rows = d ? kin_alloc(cx, d->items * s->model->cfg.embed_dim, sizeof *rows) : NULL;
-    if (rows && kin_embed_readable(cx, &s->embedder, d, rows) == KIN_OK &&
-        save(cx, s, out, rows, d->items) == KIN_OK)
-        save_names(cx, d, out);
+    const char **name = d ? kin_alloc(cx, d->items, sizeof *name) : NULL;
+    if (rows && name && kin_embed_readable(cx, &s->embedder, d, rows) == KIN_OK) {
+        for (int64_t i = 0; i < d->items; i++) name[i] = d->item[i].name;
+        save(cx, s, out, rows, name, d->items);
+    }
+    free(name);
     free(rows);
     kin_dataset_close(d);
     return cx->status;
@@ -80,7 +72,7 @@ int cmd_embed(kin_ctx *cx, int argc, char **argv)
         {"--images", CLI_TEXT, &images, NULL, NULL, "P a folder of pictures, one picture, or shards"},
         {"--texts", CLI_TEXT, &texts, NULL, NULL, "FILE texts, one a line"},
         {"--out", CLI_TEXT, &out, NULL, NULL,
-         "FILE.npy embeddings [n, E], f32; of pictures also their names"},
+         "FILE.npy embeddings [n, E], f32; their names, one a line, in FILE.npy.txt"},
         {"--exif", CLI_SWITCH, NULL, NULL, &upright,
          "turn pictures as their EXIF data says (open_clip does not)"},
         {"--threads", CLI_NUMBER, NULL, &threads, NULL, "N compute threads (all cores)"},

@@ -5,6 +5,7 @@
 
 #include "tools/cli.h"
 #include "train/eval_retrieval.h"
+#include "train/index.h"
 #include "train/session.h"
 
 typedef struct query {
@@ -12,6 +13,14 @@ typedef struct query {
     int64_t k;
     bool json;
 } query;
+
+/* What is searched: embeddings and their names; of pictures just embedded, which could not be read. */
+typedef struct gallery {
+    int64_t n;
+    const float *rows;
+    const char *const *name;
+    const bool *bad; /* NULL: none */
+} gallery;
 
 static kin_status embed_query(kin_ctx *cx, kin_session *s, const query *q, float *out)
 {
@@ -30,13 +39,13 @@ static double dot(const float *a, const float *b, int64_t n)
 }
 
 /* p: the softmax that the model was trained with, over all that was searched. */
-static void print(const kin_dataset *d, const query *q, const int64_t *best, const float *score, int64_t n,
+static void print(const gallery *g, const query *q, const int64_t *best, const float *score, int64_t n,
                   const double *p)
 {
     json_t *list = json_array();
     if (!q->json) printf("rank    cos      p  picture\n");
     for (int64_t i = 0; i < n; i++) {
-        const char *name = d->item[best[i]].name;
+        const char *name = g->name[best[i]];
         if (q->json)
             json_array_append_new(list, json_pack("{s:I, s:f, s:f, s:s}", "rank", (json_int_t)i + 1, "cos",
                                                   (double)score[i], "p", p[i], "picture", name));
@@ -47,30 +56,30 @@ static void print(const kin_dataset *d, const query *q, const int64_t *best, con
     json_decref(list);
 }
 
-static kin_status rank(kin_ctx *cx, kin_session *s, const kin_dataset *d, const query *q, const float *rows,
-                       const float *asked, const bool *bad)
+static kin_status rank(kin_ctx *cx, kin_session *s, const gallery *g, const query *q, const float *asked)
 {
     const int64_t width = s->model->cfg.embed_dim;
-    const int64_t k = kin_max64(1, kin_min64(q->k, d->items));
-    float *score = kin_alloc(cx, d->items, sizeof *score), *top = kin_alloc(cx, k, sizeof *top);
+    const int64_t k = kin_max64(1, kin_min64(q->k, g->n));
+    float *score = kin_alloc(cx, g->n, sizeof *score), *top = kin_alloc(cx, k, sizeof *top);
     int64_t *best = kin_alloc(cx, k, sizeof *best);
     double *p = kin_alloc(cx, k, sizeof *p);
     if (cx->status == KIN_OK) {
         const double scale = kin_session_scale(cx, s);
         double sum = 0.0;
         int64_t readable = 0;
-        for (int64_t i = 0; i < d->items; i++) {
-            score[i] = bad[i] ? NAN : (float)dot(rows + i * width, asked, width);
-            readable += !bad[i];
+        for (int64_t i = 0; i < g->n; i++) {
+            const bool bad = g->bad && g->bad[i];
+            score[i] = bad ? NAN : (float)dot(g->rows + i * width, asked, width);
+            readable += !isnan(score[i]);
         }
-        const int64_t n = kin_min64(kin_topk(score, d->items, k, best, top), readable);
-        for (int64_t i = 0; i < d->items; i++)
-            if (!bad[i]) sum += exp(scale * ((double)score[i] - (double)top[0]));
+        const int64_t n = kin_min64(kin_topk(score, g->n, k, best, top), readable);
+        for (int64_t i = 0; i < g->n; i++)
+            if (!isnan(score[i])) sum += exp(scale * ((double)score[i] - (double)top[0]));
         for (int64_t i = 0; i < n; i++) p[i] = exp(scale * ((double)top[i] - (double)top[0])) / sum;
-        if (readable < d->items)
-            kin_log(cx, KIN_WARN, "%lld of %lld pictures could not be read", (long long)(d->items - readable),
-                    (long long)d->items);
-        print(d, q, best, top, n, p);
+        if (readable < g->n)
+            kin_log(cx, KIN_WARN, "%lld of %lld pictures could not be read", (long long)(g->n - readable),
+                    (long long)g->n);
+        print(g, q, best, top, n, p);
     }
     free(score);
     free(top);
@@ -79,19 +88,44 @@ static kin_status rank(kin_ctx *cx, kin_session *s, const kin_dataset *d, const 
     return cx->status;
 }
 
-static kin_status search(kin_ctx *cx, kin_session *s, const char *in, const query *q)
+static kin_status search_pictures(kin_ctx *cx, kin_session *s, const char *in, const query *q,
+                                  const float *asked)
 {
-    const int64_t width = s->model->cfg.embed_dim;
     kin_dataset *d = kin_pictures_open(cx, in);
     if (!d) return cx->status;
-    float *rows = kin_alloc(cx, (d->items + 1) * width, sizeof *rows);
+    float *rows = kin_alloc(cx, d->items * s->model->cfg.embed_dim, sizeof *rows);
     bool *bad = kin_alloc(cx, d->items, sizeof *bad);
-    if (rows && bad && embed_query(cx, s, q, rows + d->items * width) == KIN_OK &&
-        kin_embed_pictures(cx, &s->embedder, d, 0, d->items, rows, bad) == KIN_OK)
-        rank(cx, s, d, q, rows, rows + d->items * width, bad);
+    const char **name = kin_alloc(cx, d->items, sizeof *name);
+    if (rows && bad && name && kin_embed_pictures(cx, &s->embedder, d, 0, d->items, rows, bad) == KIN_OK) {
+        for (int64_t i = 0; i < d->items; i++) name[i] = d->item[i].name;
+        rank(cx, s, &(gallery){d->items, rows, name, bad}, q, asked);
+    }
     free(rows);
     free(bad);
+    free(name);
     kin_dataset_close(d);
+    return cx->status;
+}
+
+static kin_status search_index(kin_ctx *cx, kin_session *s, const char *in, const query *q,
+                               const float *asked)
+{
+    kin_index x;
+    if (kin_index_open(cx, &x, in) == KIN_OK && x.width != s->model->cfg.embed_dim)
+        kin_fail(cx, KIN_SHAPE,
+                 "%s: embeddings of %lld numbers, this model's have %lld: they are another model's", in,
+                 (long long)x.width, (long long)s->model->cfg.embed_dim);
+    if (cx->status == KIN_OK) rank(cx, s, &(gallery){x.n, x.rows, x.name, NULL}, q, asked);
+    kin_index_close(&x);
+    return cx->status;
+}
+
+static kin_status search(kin_ctx *cx, kin_session *s, const char *in, const query *q)
+{
+    float *asked = kin_alloc(cx, s->model->cfg.embed_dim, sizeof *asked);
+    if (asked && embed_query(cx, s, q, asked) == KIN_OK)
+        (kin_index_named(in) ? search_index : search_pictures)(cx, s, in, q, asked);
+    free(asked);
     return cx->status;
 }
 
@@ -103,7 +137,7 @@ int cmd_search(kin_ctx *cx, int argc, char **argv)
     bool upright = false;
     const cli_flag flags[] = {
         {"--model", CLI_TEXT, &model, NULL, NULL, "DIR model folder, e.g. RUN/best"},
-        {"--in", CLI_TEXT, &in, NULL, NULL, "P a folder of pictures, or shards"},
+        {"--in", CLI_TEXT, &in, NULL, NULL, "P a folder of pictures, shards, or FILE.npy by kin embed"},
         {"--image", CLI_TEXT, &q.image, NULL, NULL, "FILE look for pictures like this one"},
         {"-k", CLI_NUMBER, NULL, &q.k, NULL, "N how many (10)"},
         {"--json", CLI_SWITCH, NULL, NULL, &q.json, "print JSON"},

@@ -1,6 +1,7 @@
 /* The public interface over a session. */
 #include "include/kin.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "train/session.h"
@@ -10,7 +11,8 @@ enum { BATCH = 64 };
 struct kin {
     kin_ctx cx;
     kin_session session;
-    double scale;
+    double scale, bias;
+    bool pairwise; /* trained with the sigmoid loss */
 };
 
 const char *kin_version(void)
@@ -21,8 +23,10 @@ const char *kin_version(void)
 kin *kin_open(const char *folder, int threads)
 {
     kin *k = calloc(1, sizeof *k);
-    if (k && kin_session_open(&k->cx, &k->session, folder, threads, BATCH) == KIN_OK)
-        k->scale = kin_session_scale(&k->cx, &k->session);
+    if (k && !folder) kin_fail(&k->cx, KIN_ARG, "no model folder was named");
+    if (!k || !folder || kin_session_open(&k->cx, &k->session, folder, threads, BATCH) != KIN_OK) return k;
+    k->scale = kin_session_scale(&k->cx, &k->session);
+    k->pairwise = kin_session_bias(&k->cx, &k->session, &k->bias);
     return k;
 }
 
@@ -39,65 +43,183 @@ const char *kin_error(const kin *k)
     return k->cx.status == KIN_OK ? NULL : k->cx.message;
 }
 
-/* Is there a model to work with? Forgets the error of the call before. */
-static bool ready(kin *k)
+static bool opened(const kin *k)
 {
-    if (!k || !k->session.model) return false; /* the error of kin_open stays */
+    return k && k->session.embedder.model; /* the last thing that opening makes */
+}
+
+/* Is there a model to work with, and something to do? Forgets the error of the call before. */
+static bool ready(kin *k, bool given, int64_t n)
+{
+    if (!opened(k)) return false; /* the error of kin_open stays */
     kin_clear(&k->cx);
-    return true;
+    if (n < 0 || (n > 0 && !given))
+        kin_fail(&k->cx, KIN_ARG, n < 0 ? "a count of %lld" : "a NULL for %lld rows", (long long)n);
+    return k->cx.status == KIN_OK;
+}
+
+static int result(const kin *k)
+{
+    return k && k->cx.status != KIN_OK ? (int)k->cx.status : opened(k) ? 0 : (int)KIN_ARG;
 }
 
 int64_t kin_embedding_width(const kin *k)
 {
-    return k && k->session.model ? k->session.model->cfg.embed_dim : 0;
+    return opened(k) ? k->session.model->cfg.embed_dim : 0;
 }
 
 int64_t kin_image_size(const kin *k)
 {
-    return k && k->session.model ? k->session.model->cfg.vision.image_size : 0;
+    return opened(k) ? k->session.model->cfg.vision.image_size : 0;
+}
+
+int64_t kin_context_length(const kin *k)
+{
+    return opened(k) ? k->session.model->cfg.text.context : 0;
 }
 
 double kin_scale(const kin *k)
 {
-    return k ? k->scale : 0.0;
+    return opened(k) ? k->scale : 0.0;
+}
+
+int64_t kin_tokenize(kin *k, const char *text, int32_t *ids)
+{
+    if (!ready(k, text && ids, 1)) return -1;
+    return kin_tokenizer_encode(&k->cx, k->session.model->tokenizer, text, kin_context_length(k), ids);
 }
 
 int kin_embed_text(kin *k, const char *const *texts, int64_t n, float *out)
 {
-    return ready(k) ? (int)kin_embed_texts(&k->cx, &k->session.embedder, texts, n, out) : KIN_ARG;
+    if (ready(k, texts && out, n)) kin_embed_texts(&k->cx, &k->session.embedder, texts, n, out);
+    return result(k);
+}
+
+/* ---- pictures, wherever they come from ---- */
+
+typedef struct pictures {
+    const char *const *path; /* one of these three */
+    const void *const *bytes;
+    const uint8_t *const *rgb;
+    const int64_t *size, *width, *height;
+} pictures;
+
+static kin_status of_pixels(kin_ctx *cx, const kin_preprocess *p, const uint8_t *rgb, int64_t width,
+                            int64_t height, uint8_t *out)
+{
+    int64_t bytes;
+    if (width < 1 || height < 1 || !kin_mul(width, height, &bytes) || bytes > KIN_MAX_IMAGE_PIXELS)
+        return kin_fail(cx, KIN_ARG, "a picture of %lld x %lld", (long long)width, (long long)height);
+    const kin_image image = {kin_only_read(rgb), width, height};
+    return kin_preprocess_image(cx, p, &image, out);
+}
+
+/* Picture i as the model sees it. */
+static kin_status see(kin_ctx *cx, const kin_preprocess *p, const pictures *in, int64_t i, uint8_t *out)
+{
+    char name[48];
+    snprintf(name, sizeof name, "picture %lld", (long long)i);
+    const void *there = in->path ? (const void *)in->path[i] : in->bytes ? in->bytes[i] : in->rgb[i];
+    if (!there) return kin_fail(cx, KIN_ARG, "%s is NULL", name);
+    if (in->rgb) return of_pixels(cx, p, in->rgb[i], in->width[i], in->height[i], out);
+    if (in->bytes && in->size[i] < 0) return kin_fail(cx, KIN_ARG, "%s has a negative size", name);
+    kin_image image;
+    KIN_TRY(in->path ? kin_image_load(cx, in->path[i], &image)
+                     : kin_image_decode(cx, name, in->bytes[i], in->size[i], KIN_MAX_IMAGE_PIXELS, &image));
+    const kin_status rc = kin_preprocess_image(cx, p, &image, out);
+    kin_image_free(&image);
+    return rc;
+}
+
+/* Pictures first .. first + n - 1, on all threads; the error of the first of them. */
+static kin_status see_all(kin *k, const pictures *in, int64_t first, int64_t n, uint8_t *pixels)
+{
+    const int64_t bytes = kin_image_size(k) * kin_image_size(k) * 3;
+    int64_t worst = n;
+    kin_ctx error = {0};
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t i = 0; i < n; i++) {
+        kin_ctx mine = {0};
+        see(&mine, &k->session.model->preprocess, in, first + i, pixels + i * bytes);
+        if (mine.status == KIN_OK) continue;
+#pragma omp critical(kin_see_all)
+        if (i < worst) {
+            worst = i;
+            error = mine;
+        }
+    }
+    return error.status == KIN_OK ? KIN_OK : kin_fail(&k->cx, error.status, "%s", error.message);
+}
+
+static int embed(kin *k, const pictures *in, int64_t n, float *out)
+{
+    const int64_t side = kin_image_size(k);
+    uint8_t *pixels = kin_alloc(&k->cx, kin_min64(kin_max64(n, 1), BATCH) * side * side, 3);
+    for (int64_t i = 0; pixels && i < n && k->cx.status == KIN_OK; i += BATCH) {
+        const int64_t now = kin_min64(BATCH, n - i);
+        if (see_all(k, in, i, now, pixels) == KIN_OK)
+            kin_embed_images(&k->cx, &k->session.embedder, pixels, now, out + i * kin_embedding_width(k));
+    }
+    free(pixels);
+    return result(k);
 }
 
 int kin_embed_files(kin *k, const char *const *paths, int64_t n, float *out)
 {
-    if (!ready(k)) return KIN_ARG;
-    const int64_t side = kin_image_size(k);
-    uint8_t *pixels = kin_alloc(&k->cx, side * side, 3);
-    for (int64_t i = 0; pixels && i < n && k->cx.status == KIN_OK; i++) {
-        kin_image image;
-        if (kin_image_load(&k->cx, paths[i], &image) != KIN_OK) break;
-        if (kin_preprocess_image(&k->cx, &k->session.model->preprocess, &image, pixels) == KIN_OK)
-            kin_embed_images(&k->cx, &k->session.embedder, pixels, 1, out + i * kin_embedding_width(k));
-        kin_image_free(&image);
-    }
-    free(pixels);
-    return (int)k->cx.status;
+    return ready(k, paths && out, n) ? embed(k, &(pictures){.path = paths}, n, out) : result(k);
+}
+
+int kin_embed_encoded(kin *k, const void *const *bytes, const int64_t *size, int64_t n, float *out)
+{
+    if (!ready(k, bytes && size && out, n)) return result(k);
+    return embed(k, &(pictures){.bytes = bytes, .size = size}, n, out);
+}
+
+int kin_embed_rgb(kin *k, const uint8_t *const *rgb, const int64_t *width, const int64_t *height, int64_t n,
+                  float *out)
+{
+    if (!ready(k, rgb && width && height && out, n)) return result(k);
+    return embed(k, &(pictures){.rgb = rgb, .width = width, .height = height}, n, out);
 }
 
 int kin_embed_pixels(kin *k, const uint8_t *rgb, int64_t width, int64_t height, float *out)
 {
-    if (!ready(k)) return KIN_ARG;
-    if (width < 1 || height < 1)
-        return (int)kin_fail(&k->cx, KIN_ARG, "a picture of %lld x %lld", (long long)width,
-                             (long long)height);
-    const int64_t side = kin_image_size(k);
-    uint8_t *pixels = kin_alloc(&k->cx, side * side, 3);
-    union {
-        const uint8_t *in;
-        uint8_t *only_read;
-    } u = {.in = rgb};
-    const kin_image image = {u.only_read, width, height};
-    if (pixels && kin_preprocess_image(&k->cx, &k->session.model->preprocess, &image, pixels) == KIN_OK)
-        kin_embed_images(&k->cx, &k->session.embedder, pixels, 1, out);
-    free(pixels);
-    return (int)k->cx.status;
+    return kin_embed_rgb(k, &rgb, &width, &height, 1, out);
+}
+
+/* ---- scores ---- */
+
+static double dot(const float *a, const float *b, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+int kin_cosines(kin *k, const float *queries, int64_t n, const float *candidates, int64_t m, float *out)
+{
+    const int64_t width = kin_embedding_width(k);
+    if (!ready(k, candidates, m) || !ready(k, queries && out, n)) return result(k);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < m; j++)
+            out[i * m + j] = (float)dot(queries + i * width, candidates + j * width, width);
+    return 0;
+}
+
+static void softmax(const kin *k, float *row, int64_t m)
+{
+    double most = -INFINITY, sum = 0.0;
+    for (int64_t j = 0; j < m; j++) most = fmax(most, (double)row[j]);
+    for (int64_t j = 0; j < m; j++) sum += exp(k->scale * ((double)row[j] - most));
+    for (int64_t j = 0; j < m; j++) row[j] = (float)(exp(k->scale * ((double)row[j] - most)) / sum);
+}
+
+int kin_probabilities(kin *k, const float *queries, int64_t n, const float *candidates, int64_t m, float *out)
+{
+    const int rc = kin_cosines(k, queries, n, candidates, m, out);
+    if (rc != 0) return rc;
+    for (int64_t i = 0; i < n && !k->pairwise; i++) softmax(k, out + i * m, m);
+    for (int64_t i = 0; i < n * m && k->pairwise; i++)
+        out[i] = (float)(1.0 / (1.0 + exp(-k->scale * (double)out[i] - k->bias)));
+    return 0;
 }

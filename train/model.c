@@ -99,28 +99,39 @@ void kin_model_free(kin_model *m)
     json_decref(m->json);
     kin_tokenizer_free(m->tokenizer);
     kin_params_free(m->params);
+    kin_st_close(m->weights);
     free(m);
 }
 
-static kin_status read_weight(kin_ctx *cx, kin_params *p, int i, const kin_st *file, const char *name)
+/* The tensor of parameter i, of its shape; NULL: an error. */
+static const kin_st_entry *find_weight(kin_ctx *cx, const kin_params *p, int i, const kin_st *file,
+                                       const char *name)
 {
     const kin_param *q = &p->param[i];
     const kin_st_entry *e = kin_st_find(file, q->name);
     char want[96], have[96];
-    if (!e)
-        return kin_fail(cx, KIN_FORMAT,
-                        "%s: tensor %s is missing; the model config belongs to another model?", name,
-                        q->name);
+    if (!e) {
+        kin_fail(cx, KIN_FORMAT, "%s: tensor %s is missing; the model config belongs to another model?", name,
+                 q->name);
+        return NULL;
+    }
     kin_shape shape = {.rank = e->rank, .sym = -1};
     memcpy(shape.dim, e->dim, sizeof shape.dim);
     if (e->count != q->count || e->rank != q->shape.rank ||
-        memcmp(e->dim, q->shape.dim, (size_t)e->rank * 8) != 0)
-        return kin_fail(cx, KIN_SHAPE,
-                        "%s: tensor %s is %s, the model config says %s: it belongs to another model?", name,
-                        q->name, kin_shape_text(&shape, have), kin_shape_text(&q->shape, want));
-    float *values = kin_alloc(cx, q->count, sizeof *values);
+        memcmp(e->dim, q->shape.dim, (size_t)e->rank * 8) != 0) {
+        kin_fail(cx, KIN_SHAPE, "%s: tensor %s is %s, the model config says %s: it belongs to another model?",
+                 name, q->name, kin_shape_text(&shape, have), kin_shape_text(&q->shape, want));
+        return NULL;
+    }
+    return e;
+}
+
+static kin_status read_weight(kin_ctx *cx, kin_params *p, int i, const kin_st *file, const char *name)
+{
+    const kin_st_entry *e = find_weight(cx, p, i, file, name);
+    float *values = e ? kin_alloc(cx, e->count, sizeof *values) : NULL;
     if (!values) return cx->status;
-    kin_status rc = kin_st_read_f32(cx, e, values, q->count);
+    kin_status rc = kin_st_read_f32(cx, e, values, e->count);
     if (rc == KIN_OK) rc = kin_param_set(cx, p, i, values);
     free(values);
     return rc;
@@ -162,17 +173,47 @@ static kin_model *open_folder(kin_ctx *cx, const char *folder)
     return m;
 }
 
+/* Every weight as kernels on this machine read it: no copy is needed. */
+static bool mappable(kin_ctx *cx, const kin_model *m, const kin_st *file, const char *name)
+{
+    const uint16_t one = 1;
+    bool good = *(const uint8_t *)&one == 1; /* little-endian, as the file */
+    for (int i = 0; i < m->params->count && cx->status == KIN_OK; i++) {
+        const kin_st_entry *e = find_weight(cx, m->params, i, file, name);
+        good = good && e && e->dtype == KIN_F32 && (uintptr_t)e->data % sizeof(float) == 0;
+    }
+    return good && cx->status == KIN_OK;
+}
+
+static const void *weight_at(void *user, int i)
+{
+    const kin_model *m = user;
+    return kin_st_find(m->weights, m->params->param[i].name)->data;
+}
+
+static kin_status bind_weights(kin_ctx *cx, kin_model *m, const char *file, kin_backend *b)
+{
+    m->weights = kin_st_open(cx, file);
+    if (!m->weights) return cx->status;
+    if (b->host && b->real == KIN_F32 && mappable(cx, m, m->weights, file)) {
+        kin_params_borrow(m->params, b, weight_at, m);
+        return KIN_OK;
+    }
+    kin_st_close(m->weights);
+    m->weights = NULL;
+    KIN_TRY(cx->status);
+    KIN_TRY(kin_params_alloc(cx, m->params, b, false, false));
+    return kin_model_weights(cx, m->params, file);
+}
+
 kin_model *kin_model_load(kin_ctx *cx, const char *folder, kin_backend *b)
 {
     kin_model *m = open_folder(cx, folder);
     if (!m) return NULL;
     char *file = kin_sprintf(cx, "%s/model.safetensors", folder);
-    if (file && kin_params_alloc(cx, m->params, b, false, false) == KIN_OK &&
-        kin_model_weights(cx, m->params, file) == KIN_OK) {
-        free(file);
-        return m;
-    }
+    const bool bound = file && bind_weights(cx, m, file, b) == KIN_OK;
     free(file);
+    if (bound) return m;
     kin_model_free(m);
     return NULL;
 }

@@ -7,6 +7,7 @@
 #define KIN_MODEL_H
 #include "data/preprocess.h"
 #include "data/tokenizer.h"
+#include "core/safetensors.h"
 #include "nn/dual_encoder.h"
 
 typedef struct kin_model {
@@ -15,6 +16,7 @@ typedef struct kin_model {
     kin_preprocess preprocess;
     kin_tokenizer *tokenizer;
     kin_params *params; /* registered, not allocated, until kin_params_alloc */
+    kin_st *weights;    /* the mapped file that params borrow from; NULL: they have their own memory */
 } kin_model;
 
 /* The JSON of a model by name (configs/models beside the program or the working folder, or
@@ -27,7 +29,8 @@ kin_model *kin_model_new(kin_ctx *cx, json_t *json, kin_tokenizer *tokenizer,
                          const kin_preprocess *preprocess, const kin_loss_row *loss);
 void kin_model_free(kin_model *m);
 
-/* A folder, ready to embed (training false) or to go on training: weights are allocated on b and read. */
+/* A folder, ready to embed: its weights are mapped where b computes in host memory and the file has them as
+ * aligned f32 (nothing is read before it is used), else copied to b. */
 kin_model *kin_model_load(kin_ctx *cx, const char *folder, kin_backend *b);
 /* Reads the weights of a file into allocated params; every parameter must be there with its shape. */
 kin_status kin_model_weights(kin_ctx *cx, kin_params *p, const char *file);

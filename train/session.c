@@ -23,10 +23,23 @@ void kin_session_close(kin_session *s)
     *s = (kin_session){0};
 }
 
+static bool scalar(kin_ctx *cx, const kin_session *s, const char *name, float *value)
+{
+    const int i = kin_params_find(s->model->params, name);
+    return i >= 0 && kin_param_get(cx, s->model->params, i, false, value) == KIN_OK;
+}
+
 double kin_session_scale(kin_ctx *cx, const kin_session *s)
 {
-    const int i = kin_params_find(s->model->params, "logit_scale");
     float v = 0.0f;
-    if (i >= 0) kin_param_get(cx, s->model->params, i, false, &v);
+    scalar(cx, s, "logit_scale", &v);
     return exp((double)v);
+}
+
+bool kin_session_bias(kin_ctx *cx, const kin_session *s, double *bias)
+{
+    float v = 0.0f;
+    const bool there = scalar(cx, s, "logit_bias", &v);
+    *bias = (double)v;
+    return there;
 }

@@ -17,5 +17,7 @@ kin_status kin_session_open(kin_ctx *cx, kin_session *s, const char *folder, int
 void kin_session_close(kin_session *s);
 
 double kin_session_scale(kin_ctx *cx, const kin_session *s); /* the logit scale, not its logarithm */
+/* The logit bias, of models of the sigmoid loss; false: there is none. */
+bool kin_session_bias(kin_ctx *cx, const kin_session *s, double *bias);
 
 #endif

@@ -1,6 +1,6 @@
 /* machine: what this processor can do, measured: the roof that kernels are compared with. */
-#ifndef KIN_BENCH_MACHINE_H
-#define KIN_BENCH_MACHINE_H
+#ifndef KIN_MACHINE_H
+#define KIN_MACHINE_H
 #include <stdlib.h>
 #include <string.h>
 

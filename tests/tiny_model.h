@@ -1,0 +1,9 @@
+/* tiny_model: a model folder with untrained weights, for tests of what uses one. */
+#ifndef KIN_TESTS_TINY_MODEL_H
+#define KIN_TESTS_TINY_MODEL_H
+#include <stdbool.h>
+
+/* Embeddings of 16 numbers, pictures of 32 x 32, texts of 32 ids. Into an existing folder. */
+bool make_tiny_model(const char *folder);
+
+#endif
