@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "kernels/cpu/blas.h"
+#include "kernels/cpu/cpu.h"
 #include "tests/op_case.h"
 
 static kin_backend *open_cpu(int threads, const char *isa, const char *blas)
@@ -115,19 +116,34 @@ static void conv2d_agrees(void **state)
     check(KIN_OP_conv2d);
 }
 
-/* It is OpenBLAS that ran: its sums have other bits somewhere, and the variables are set for it. */
+static int calls;
+
+static void counted(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
+                    const float *b, int ldb, float beta, float *c, int ldc)
+{
+    calls++;
+    kin_blas_sgemm()(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+/* The products go through it when they should, and not when they should not (bits would not tell: sums that
+ * happen to be cut alike are equal). The variables are set for it. */
 static void it_is_used(void **state)
 {
     (void)state;
     if (!kin_blas_sgemm()) skip();
     kin_backend *own = open_cpu(1, NULL, "own"), *blas = open_cpu(1, NULL, "openblas");
-    op_case a, b;
-    large_case(&a, own, 0);
+    kin_cpu_dev *d = blas->dev;
+    assert_null(((kin_cpu_dev *)own->dev)->sgemm);
+    assert_true(d->sgemm == kin_blas_sgemm());
+    d->sgemm = counted;
+    op_case b;
     large_case(&b, blas, 0);
-    op_case_both(&a, OUT(0));
+    calls = 0;
+    op_case_forward(&b);
+    assert_true(calls > 0);
+    calls = 0;
     op_case_both(&b, OUT(0));
-    assert_false(op_same(&b, true, 0, &b.out[0], &a.out[0], "by OpenBLAS"));
-    op_case_close(&a);
+    assert_true(calls > 2); /* forward, dx, dW */
     op_case_close(&b);
     kin_backend_close(own);
     kin_backend_close(blas);
