@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "tools/base64.h"
 #include "tools/report_html.h"
+#include "tools/sheet.h"
 #include "train/eval_retrieval.h"
 
 enum { MATRIX = 32, BINS = 44, PAIRS = 50000, CELL = 84, FOUND = 4, TEXTS = 3 };
@@ -118,24 +119,14 @@ kin_status report_cosines(kin_ctx *cx, report_page *p)
 
 static kin_status thumbnail(kin_ctx *cx, const report_page *p, int64_t item, const char *note, bool hit)
 {
-    const uint8_t *bytes;
-    uint8_t *own;
-    int64_t size;
-    kin_image full = {0}, small = {.width = CELL, .height = CELL};
-    kin_preprocess how = kin_preprocess_default();
-    how.size = CELL;
-    KIN_TRY(kin_dataset_bytes(cx, p->data, item, &bytes, &size, &own));
-    if (kin_image_decode(cx, p->data->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &full) == KIN_OK)
-        small.pixels = kin_alloc(cx, CELL * CELL, 3);
-    if (small.pixels && kin_preprocess_image(cx, &how, &full, small.pixels) == KIN_OK) {
+    kin_image small;
+    if (sheet_thumbnail(cx, p->data, item, CELL, &small) == KIN_OK) {
         fprintf(p->f, "<figure%s>", hit ? " class=\"hit\"" : "");
         put_picture(cx, p->f, &small, "", p->data->item[item].name);
         fputs("<figcaption>", p->f);
         html_text(p->f, note);
         fputs("</figcaption></figure>\n", p->f);
     }
-    free(own);
-    kin_image_free(&full);
     kin_image_free(&small);
     return cx->status;
 }

@@ -28,23 +28,31 @@ typedef struct sheet {
     kin_image canvas;
 } sheet;
 
-static kin_status draw_picture(kin_ctx *cx, sheet *s, int64_t item, int64_t x, int64_t y, uint32_t frame)
+kin_status sheet_thumbnail(kin_ctx *cx, const kin_dataset *d, int64_t item, int64_t side, kin_image *out)
 {
     const uint8_t *bytes;
     uint8_t *own;
     int64_t size;
-    kin_image full = {0}, small = {.width = CELL, .height = CELL};
+    kin_image full = {0};
     kin_preprocess p = kin_preprocess_default();
-    p.size = CELL;
-    KIN_TRY(kin_dataset_bytes(cx, s->d, item, &bytes, &size, &own));
-    if (kin_image_decode(cx, s->d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &full) == KIN_OK)
-        small.pixels = kin_alloc(cx, CELL * CELL, 3);
-    if (small.pixels && kin_preprocess_image(cx, &p, &full, small.pixels) == KIN_OK) {
+    p.size = side;
+    *out = (kin_image){.width = side, .height = side};
+    KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
+    if (kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &full) == KIN_OK)
+        out->pixels = kin_alloc(cx, side * side, 3);
+    if (out->pixels) kin_preprocess_image(cx, &p, &full, out->pixels);
+    free(own);
+    kin_image_free(&full);
+    return cx->status;
+}
+
+static kin_status draw_picture(kin_ctx *cx, sheet *s, int64_t item, int64_t x, int64_t y, uint32_t frame)
+{
+    kin_image small;
+    if (sheet_thumbnail(cx, s->d, item, CELL, &small) == KIN_OK) {
         kin_draw_image(&s->canvas, x, y, &small);
         kin_draw_frame(&s->canvas, x - FRAME, y - FRAME, CELL + 2 * FRAME, CELL + 2 * FRAME, FRAME, frame);
     }
-    free(own);
-    kin_image_free(&full);
     kin_image_free(&small);
     return cx->status;
 }
