@@ -92,6 +92,13 @@ static inline void *kin_only_read(const void *p)
     return u.out;
 }
 
+/* What CUDA kernels use too. */
+#ifdef __CUDACC__
+#define KIN_ANYWHERE __host__ __device__ static inline
+#else
+#define KIN_ANYWHERE static inline
+#endif
+
 static inline int64_t kin_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t kin_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 

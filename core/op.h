@@ -127,14 +127,20 @@ typedef struct kin_axis_attr { int axis; int64_t start, count; } kin_axis_attr;
 /* infonce: symmetric cross-entropy of s * a b^T, s = exp(logit_scale) (CLIP, Radford et al. 2021).
  *   a [N, E], b [M, E] (L2-normalised by the caller), logit_scale scalar (a logarithm),
  *   ga? [N], gb? [M] i32 groups -> loss scalar, lse_a [N], lse_b [M]
- * Without groups the positive of row i is column i (M >= N; columns N.. are extra negatives). With groups
- *   every
- * (i, j) of equal group is positive; gb < 0 is positive to nothing. Rows: target q_ij = (1-eps)
- *   [positive]/P_i +
- * eps/M; loss_i = lse_i - sum_j q_ij z_ij. Columns likewise with eps/N, over columns that have a positive.
- * loss = (mean over rows that have a positive + mean over such columns) / 2. Tiled: [N, M] is never stored.
- *   */
-typedef struct kin_infonce_attr { float smoothing; } kin_infonce_attr;
+ * Without groups the positives of row i are column i and the `more` columns from N + i more on; later ones
+ * are negatives of all (M >= N (1 + more)). With groups (more = 0) every (i, j) of equal group is positive;
+ * gb < 0 to nothing. Rows: target q_ij = (1-eps) [positive]/P_i + eps/M; loss_i = lse_i - sum_j q_ij z_ij.
+ * Columns likewise with eps/N, over columns that have a positive.
+ * loss = (mean over rows that have a positive + mean over such columns) / 2. Tiled: never [N, M] in memory. */
+typedef struct kin_infonce_attr {
+    float smoothing;
+    int more; /* positives of a row beyond the first: captions of a picture (SupCon, Khosla et al. 2020) */
+} kin_infonce_attr;
+/* Without groups: the row that column j is a positive of; n or more: of none. */
+KIN_ANYWHERE int64_t kin_infonce_row(int64_t j, int64_t n, int more)
+{
+    return j < n || more < 1 ? j : (j - n) / more;
+}
 
 /* siglip (Zhai et al. 2023): loss = -1/N sum_ij log sigmoid(y_ij (s a_i.b_j + bias)), s = exp(logit_scale),
  * y = 1 on the diagonal, else -1.  a [N, E], b [M, E] (M >= N), logit_scale, bias scalars -> loss. Tiled. */

@@ -12,6 +12,10 @@ static kin_status shape(kin_ctx *cx, const kin_shape *in, const void *attr, kin_
         return kin_misfit(cx, "ga", ga, "gb", gb, "they must be one i32 a row");
     if (!(a->smoothing >= 0.0f && a->smoothing < 1.0f))
         return kin_fail(cx, KIN_ARG, "a label smoothing of %g: it must be in [0, 1)", (double)a->smoothing);
+    if (a->more < 0 || (a->more > 0 && kin_has(ga)))
+        return kin_fail(cx, KIN_ARG, "%d more positives a row: not below 0, and not beside groups", a->more);
+    if (in[1].dim[0] / (1 + a->more) < in[0].dim[0] && !kin_has(ga))
+        return kin_misfit(cx, "a", &in[0], "b", &in[1], "every row of a needs %d of b", 1 + a->more);
     out[0] = kin_fixed(KIN_F32, 0);
     out[1] = kin_leading(&in[0], KIN_F32, 1);
     out[2] = kin_leading(&in[1], KIN_F32, 1);
@@ -31,18 +35,22 @@ static bool sample(int i, int64_t batch, kin_sample *s)
         int64_t n, m, e;
         float smoothing;
         bool groups;
-    } list[] = {{"plain", 5, 5, 8, 0.0f, false},
-                {"smoothing", 4, 4, 5, 0.1f, false},
-                {"hard negatives", 4, 9, 8, 0.0f, false},
-                {"groups", 6, 6, 8, 0.0f, true},
-                {"groups, extra, smoothing", 4, 7, 6, 0.2f, true},
-                {"groups, some of none", 7, 6, 5, 0.1f, true},
-                {"one pair", 1, 1, 4, 0.0f, false},
-                {"wide", 1, 2, 1200, 0.0f, false},
-                {"tiles", 150, 170, 16, 0.05f, false}};
+        int more;
+    } list[] = {{"plain", 5, 5, 8, 0.0f, false, 0},
+                {"smoothing", 4, 4, 5, 0.1f, false, 0},
+                {"hard negatives", 4, 9, 8, 0.0f, false, 0},
+                {"groups", 6, 6, 8, 0.0f, true, 0},
+                {"groups, extra, smoothing", 4, 7, 6, 0.2f, true, 0},
+                {"groups, some of none", 7, 6, 5, 0.1f, true, 0},
+                {"one pair", 1, 1, 4, 0.0f, false, 0},
+                {"wide", 1, 2, 1200, 0.0f, false, 0},
+                {"tiles", 150, 170, 16, 0.05f, false, 0},
+                {"three captions", 4, 12, 8, 0.0f, false, 2},
+                {"two captions, negatives, smoothing", 3, 9, 6, 0.1f, false, 1},
+                {"captions over tiles", 70, 215, 16, 0.0f, false, 2}};
     if (i >= KIN_CASES(list)) return false;
-    const kin_infonce_attr a = {.smoothing = list[i].smoothing};
-    const int64_t n = list[i].n + batch - 1, m = list[i].m + batch - 1;
+    const kin_infonce_attr a = {.smoothing = list[i].smoothing, .more = list[i].more};
+    const int64_t n = list[i].n + batch - 1, m = list[i].m + (batch - 1) * (1 + list[i].more);
     kin_case(s, list[i].label, &a, sizeof a, false);
     kin_pairs_case(s, n, m, list[i].e);
     kin_case_in(s, 2, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, 1.7);

@@ -3,14 +3,7 @@
  * (key, counter): recomputed, re-chunked and re-threaded work draws the same numbers. */
 #ifndef KIN_RNG_H
 #define KIN_RNG_H
-#include <stdint.h>
-
-/* What CUDA kernels use too. */
-#ifdef __CUDACC__
-#define KIN_ANYWHERE __host__ __device__ static inline
-#else
-#define KIN_ANYWHERE static inline
-#endif
+#include "core/base.h"
 
 /* out = Philox(counter, key). */
 KIN_ANYWHERE void kin_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,

@@ -13,14 +13,14 @@ enum {
     WALK = 4096 /* pairs looked at for that */
 };
 
-/* One batch on its way. Row r is pair[r]; its texts are r and batch + r * negatives + j. */
+/* One batch on its way. Row r is pair[r]; its texts are r, more_at(r) + k and negatives_at(r) + j. */
 typedef struct slot {
     int64_t number;
     double epochs;
     uint32_t *pair;
     uint8_t *images;            /* [batch, S, S, 3] */
-    int32_t *ids;               /* [batch * (1 + negatives), context] */
-    int32_t *lengths;           /* [batch * (1 + negatives)] 0: none */
+    int32_t *ids;               /* [texts_of, context] */
+    int32_t *lengths;           /* [texts_of] 0: none */
     bool *bad;                  /* [batch] */
     int64_t taken, made, holes; /* rows; those that could not be read */
     bool done;                  /* all made, holes filled as far as can be */
@@ -57,9 +57,25 @@ static int64_t row_bytes(const kin_loader *l)
     return l->cfg.preprocess.size * l->cfg.preprocess.size * 3;
 }
 
+/* Captions of a picture beyond the pair's own. */
+static int64_t more(const kin_loader *l)
+{
+    return l->cfg.captions > 1 ? l->cfg.captions - 1 : 0;
+}
+
 static int64_t texts_of(const kin_loader *l)
 {
-    return l->cfg.batch * (1 + l->cfg.negatives);
+    return l->cfg.batch * (1 + more(l) + l->cfg.negatives);
+}
+
+static int64_t more_at(const kin_loader *l, int64_t row)
+{
+    return l->cfg.batch + row * more(l);
+}
+
+static int64_t negatives_at(const kin_loader *l, int64_t row)
+{
+    return more_at(l, l->cfg.batch) + row * l->cfg.negatives;
 }
 
 /* Chooses the next batch into a free slot; the lock is held. */
@@ -93,6 +109,22 @@ static kin_status encode(kin_ctx *cx, const kin_loader *l, slot *s, int64_t text
     return KIN_OK;
 }
 
+/* Other captions of the picture, each as often as any other, from a drawn one on. */
+static kin_status encode_more(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
+{
+    const kin_dataset *d = l->cfg.data;
+    const kin_item *item = &d->item[d->item_of[s->pair[row]]];
+    const int64_t own = s->pair[row] - item->caption, others = kin_max64(1, item->captions - 1);
+    kin_rng r = kin_rng_new(kin_key(key, 2, 0));
+    const int64_t from = kin_rng_below(&r, (uint32_t)others);
+    for (int64_t k = 0; k < more(l); k++) {
+        const int64_t step = item->captions > 1 ? 1 + (from + k) % others : 0;
+        const int64_t caption = item->caption + (own + step) % item->captions;
+        KIN_TRY(encode(cx, l, s, more_at(l, row) + k, d->caption[caption]));
+    }
+    return KIN_OK;
+}
+
 /* The false twins of this very caption, from a drawn one on. A false sentence of another form than the true
  * one would be told apart by its form. */
 static kin_status encode_negatives(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
@@ -100,7 +132,7 @@ static kin_status encode_negatives(kin_ctx *cx, const kin_loader *l, slot *s, in
     const kin_dataset *d = l->cfg.data;
     const kin_item *item = &d->item[d->item_of[s->pair[row]]];
     const char *caption = d->caption[s->pair[row]];
-    const int64_t first = l->cfg.batch + row * l->cfg.negatives;
+    const int64_t first = negatives_at(l, row);
     int64_t have = 0;
     kin_rng r = kin_rng_new(kin_key(key, 1, 0));
     const int64_t from = item->swaps ? kin_rng_below(&r, (uint32_t)item->swaps) : 0;
@@ -146,6 +178,7 @@ static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row,
 static kin_status make_texts(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
 {
     KIN_TRY(encode(cx, l, s, row, l->cfg.data->caption[s->pair[row]]));
+    if (more(l) > 0) KIN_TRY(encode_more(cx, l, s, row, key));
     return encode_negatives(cx, l, s, row, key);
 }
 
@@ -378,9 +411,11 @@ static void pack(kin_loader *l, slot *s, kin_batch *out)
         out->n++;
         append(l, s, r, out);
     }
+    for (int64_t r = 0; r < l->cfg.batch; r++)
+        for (int64_t k = 0; k < more(l) && !s->bad[r]; k++) append(l, s, more_at(l, r) + k, out);
     for (int64_t r = 0; r < l->cfg.batch; r++) {
         for (int64_t j = 0; j < l->cfg.negatives && !s->bad[r]; j++) {
-            const int64_t text = l->cfg.batch + r * l->cfg.negatives + j;
+            const int64_t text = negatives_at(l, r) + j;
             if (s->lengths[text] > 0) append(l, s, text, out);
         }
     }

@@ -13,8 +13,10 @@ typedef struct kin_loader_cfg {
     const kin_tokenizer *tokenizer;
     kin_preprocess preprocess;
     kin_augment augment;
-    int64_t batch;     /* pairs */
-    int64_t context;   /* most ids of a text */
+    int64_t batch;    /* pairs */
+    int64_t context;  /* most ids of a text */
+    int64_t captions; /* of each picture: the pair's own, then others of the picture, again when there are too
+                         few; 0 is 1 */
     int64_t negatives; /* captions per pair that are false of its picture: the data's swaps, as far as there
                           are */
     int64_t threads, ahead; /* 0 threads: by the cores; batches prepared ahead */
@@ -24,7 +26,8 @@ typedef struct kin_loader_cfg {
 /* Belongs to the loader, valid until the next call. Another pair stands in for one whose picture
  * cannot be decoded; n is less than the batch size only when the data has too few readable pictures. */
 typedef struct kin_batch {
-    int64_t n, texts;      /* pairs; captions: n, then the negatives */
+    int64_t n, texts;      /* pairs; captions: n, then those beyond the first of each
+                              picture, picture by picture, then the negatives */
     const uint8_t *images; /* [n, S, S, 3] */
     const int32_t *ids;    /* [off[texts]] */
     const int32_t *off;    /* [texts + 1] */

@@ -13,7 +13,7 @@ static kin_val logit_scale(kin_graph *g, const kin_model_cfg *m)
 static kin_val infonce(kin_graph *g, const kin_model_cfg *m, const kin_loss_cfg *c, kin_val images,
                        kin_val texts)
 {
-    const kin_infonce_attr attr = {.smoothing = c->smoothing};
+    const kin_infonce_attr attr = {.smoothing = c->smoothing, .more = c->captions > 1 ? c->captions - 1 : 0};
     return kin_op1(g, infonce, "loss", &attr, images, texts, logit_scale(g, m));
 }
 
@@ -54,10 +54,10 @@ static double triplet_chance(const kin_loss_cfg *c, int64_t n, int64_t m)
 }
 
 const kin_loss_row kin_losses[] = {
-    {"infonce", true, infonce, infonce_chance},
-    {"siglip", true, siglip, siglip_chance},
-    {"triplet", false, triplet, triplet_chance},
-    {NULL, false, NULL, NULL},
+    {"infonce", true, true, infonce, infonce_chance},
+    {"siglip", true, false, siglip, siglip_chance},
+    {"triplet", false, false, triplet, triplet_chance},
+    {NULL, false, false, NULL, NULL},
 };
 
 const kin_loss_row *kin_loss_find(const char *name)

@@ -6,12 +6,15 @@
 
 typedef struct kin_loss_cfg {
     float smoothing; /* infonce */
+    int captions;    /* infonce: of each picture, all its positives; 0 is 1 */
     float margin;    /* triplet */
 } kin_loss_cfg;
 
 typedef struct kin_loss_row {
     const char *name;
     bool more_texts; /* takes M > N texts: columns N.. are hard negatives */
+    bool captions;   /* takes several captions a picture: those of picture i beyond the first are columns
+                        N + i (captions - 1) on, before the negatives */
     /* images [N, E], texts [M, E], both L2-normalised -> scalar */
     kin_val (*build)(kin_graph *g, const kin_model_cfg *m, const kin_loss_cfg *c, kin_val images,
                      kin_val texts);

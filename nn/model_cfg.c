@@ -10,8 +10,8 @@ static const char *const vision_keys[] = {
 static const char *const text_keys[] = {"context_length", "vocab_size", "width",          "heads",
                                         "layers",         "mlp_ratio",  "no_causal_mask", "pool_type",
                                         "ls_init_value",  NULL};
-static const char *const kin_vision_keys[] = {"class_token", "dropout", "drop_path", "norm", "eps",
-                                              "stem",        "act",     "pos_init",  NULL};
+static const char *const kin_vision_keys[] = {"class_token", "dropout", "drop_path", "norm",        "eps",
+                                              "stem",        "act",     "pos_init",  "stem_blocks", NULL};
 static const char *const kin_text_keys[] = {"kind", "dropout", "drop_path", "norm", "eps", "act", NULL};
 static const char *const top_keys[] = {"embed_dim",       "vision_cfg",  "text_cfg",
                                        "quick_gelu",      "custom_text", "init_logit_scale",
@@ -124,6 +124,17 @@ static kin_status read_stem(kin_ctx *cx, const char *what, const json_t *kin, ki
                         "%s: stem must list the channels of 1 to %d convolutions of stride 2, and 2 to "
                         "the power of their number must be patch_size (%lld)",
                         what, KIN_MAX_STEM, (long long)v->patch);
+    const json_t *blocks = json_object_get(kin, "stem_blocks");
+    for (size_t i = 0; blocks && i < (size_t)v->stems; i++) {
+        const json_t *count = json_array_get(blocks, i);
+        if (json_array_size(blocks) != (size_t)v->stems || !json_is_integer(count) ||
+            json_integer_value(count) < 0 || json_integer_value(count) > 64)
+            return kin_fail(cx, KIN_FORMAT,
+                            "%s: stem_blocks must list as many numbers of blocks, 0 to 64, as stem lists "
+                            "convolutions (%d)",
+                            what, v->stems);
+        v->stem_blocks[i] = json_integer_value(count);
+    }
     return KIN_OK;
 }
 

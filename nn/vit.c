@@ -28,29 +28,58 @@ static kin_val patch_embedding(kin_graph *g, const kin_model_cfg *m, kin_val ima
     return kin_op1(g, linear, "conv1", &plain, x, kin_reshape(g, w, 2, &k), KIN_NONE);
 }
 
+/* 3x3 convolution without a bias: a norm follows or went before. x [B, side, side, in]. */
+static kin_val conv3x3(kin_graph *g, const char *name, kin_val x, int64_t out, int64_t stride)
+{
+    const int64_t in = kin_shape_of(g, x)->dim[3];
+    const kin_scope s = kin_enter(g, name, false);
+    const kin_val w = kin_weight(g, "weight", kin_init_linear(9 * in), 4, out, (int64_t)3, (int64_t)3, in);
+    const kin_conv2d_attr attr = {.stride = stride, .pad = 1, .groups = 1};
+    return kin_leave(g, s, kin_op1(g, conv2d, "conv2d", &attr, x, w, KIN_NONE));
+}
+
+/* act(norm(x)) under the names norm, act. */
+static kin_val norm_act(kin_graph *g, const char *norm, const char *act, const kin_trunk_cfg *c,
+                        kin_stream *x)
+{
+    return kin_op1(g, act, act, &((kin_act_attr){.kind = c->act}), kin_norm(g, norm, c, x));
+}
+
+/* Residual block before its sum: conv(act(norm(conv(act(norm(x)))))) (He et al. 2016, "Identity mappings in
+ * deep residual networks", with norms over channels). */
+static kin_stream conv_block(kin_graph *g, const kin_trunk_cfg *c, int64_t index, kin_stream x)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%lld", (long long)index);
+    const kin_scope s = kin_enter(g, name, false);
+    const kin_val h = norm_act(g, "ln_1", "act_1", c, &x);
+    const int64_t out = kin_shape_of(g, h)->dim[3];
+    kin_stream branch = {.x = conv3x3(g, "conv_1", h, out, 1)};
+    x.r = conv3x3(g, "conv_2", norm_act(g, "ln_2", "act_2", c, &branch), out, 1);
+    kin_leave(g, s, KIN_NONE);
+    return x;
+}
+
 /* Convolutions 3x3 of stride 2, each with a norm over channels and the activation (Xiao et al. 2021, "Early
- * convolutions help transformers see better"; no batch statistics), then a linear to the tower's width. */
+ * convolutions help transformers see better"; no batch statistics) and, as the configuration says, residual
+ * blocks; then a linear to the tower's width. */
 static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
 {
     const kin_vision_cfg *c = &m->vision;
     const kin_scope s = kin_enter(g, "stem", false);
     const kin_patchify_attr normalise = patches_of(m, 1);
-    int64_t side = c->image_size, in = 3;
     kin_val x = kin_op1(g, patchify, "normalise", &normalise, images);
-    for (int i = 0; i < c->stems; i++, side /= 2) {
+    x = kin_reshape(g, x, 4, (const int64_t[]){c->image_size, c->image_size, 3});
+    for (int i = 0; i < c->stems; i++) {
         char name[32];
         snprintf(name, sizeof name, "%d", i);
         const kin_scope t = kin_enter(g, name, false);
-        const int64_t out = c->stem[i];
-        x = kin_reshape(g, x, 4, (const int64_t[]){side, side, in});
-        const kin_val w =
-            kin_weight(g, "conv.weight", kin_init_linear(9 * in), 4, out, (int64_t)3, (int64_t)3, in);
-        const kin_conv2d_attr conv = {.stride = 2, .pad = 1, .groups = 1};
-        x = kin_op1(g, conv2d, "conv", &conv, x, w, KIN_NONE);
-        x = kin_norm(g, "ln", &c->trunk, &((kin_stream){.x = x}));
-        x = kin_leave(g, t, kin_op1(g, act, "act", &((kin_act_attr){.kind = c->trunk.act}), x));
-        in = out;
+        kin_stream y = {.x = conv3x3(g, "conv", x, c->stem[i], 2)};
+        y.x = norm_act(g, "ln", "act", &c->trunk, &y);
+        for (int64_t k = 0; k < c->stem_blocks[i]; k++) y = conv_block(g, &c->trunk, k, y);
+        x = kin_leave(g, t, y.r ? kin_op1(g, add, "add", NULL, y.x, y.r) : y.x);
     }
+    const int64_t in = c->stem[c->stems - 1];
     x = kin_reshape(g, x, 2, &in);
     return kin_leave(g, s,
                      kin_linear(g, "proj", x, c->trunk.width, KIN_ACT_none, kin_init_linear(in), false));

@@ -191,6 +191,52 @@ static void test_negatives_follow(void **state)
     kin_loader_close(l);
 }
 
+/* Item that text t of a batch is a caption of, among those of the data; -1: of none. */
+static int64_t item_with(const kin_batch *b, int64_t t)
+{
+    kin_ctx cx = {0};
+    int32_t ids[24];
+    for (int64_t k = 0; k < data->captions; k++) {
+        const int64_t n = kin_tokenizer_encode(&cx, tokenizer, data->caption[k], 24, ids);
+        if (n == b->off[t + 1] - b->off[t] && memcmp(ids, b->ids + b->off[t], (size_t)n * sizeof *ids) == 0)
+            return data->item_of[k];
+    }
+    return -1;
+}
+
+/* Picture i's captions beyond its first are texts n + 2 i and n + 2 i + 1; they are all different. (No two
+ * pictures of these scenes share a caption.) */
+static void test_captions_of_a_picture(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    kin_loader_cfg c = config(2);
+    c.captions = 3;
+    kin_batch b;
+    kin_loader *l = kin_loader_open(&cx, &c, NULL);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(kin_loader_next(&cx, l, &b), KIN_OK);
+        assert_int_equal(b.n, 16);
+        assert_in_range(b.texts, 48, 64);
+        for (int64_t r = 0; r < b.n; r++) {
+            const int64_t text[3] = {r, b.n + 2 * r, b.n + 2 * r + 1};
+            const int64_t item = item_with(&b, r);
+            assert_true(item >= 0 && data->item[item].captions >= 3);
+            for (int k = 1; k < 3; k++) {
+                assert_int_equal(item_with(&b, text[k]), item);
+                for (int j = 0; j < k; j++) {
+                    const int64_t n = b.off[text[k] + 1] - b.off[text[k]];
+                    assert_false(n == b.off[text[j] + 1] - b.off[text[j]] &&
+                                 memcmp(b.ids + b.off[text[k]], b.ids + b.off[text[j]],
+                                        (size_t)n * sizeof *b.ids) == 0);
+                }
+            }
+        }
+        for (int64_t t = 48; t < b.texts; t++) assert_int_equal(item_with(&b, t), -1); /* false twins */
+    }
+    kin_loader_close(l);
+}
+
 typedef struct log {
     int lines;
     char last[512];
@@ -309,7 +355,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_pair_once),     cmocka_unit_test(test_sampler_refuses),
         cmocka_unit_test(test_same_at_any_threads), cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_negatives_follow),    cmocka_unit_test(test_bad_pictures),
+        cmocka_unit_test(test_negatives_follow),    cmocka_unit_test(test_captions_of_a_picture),
+        cmocka_unit_test(test_bad_pictures),
     };
     return cmocka_run_group_tests_name("loader", tests, open_all, close_all);
 }

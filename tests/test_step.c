@@ -37,6 +37,8 @@ typedef struct variant {
     bool recompute;
     const char *freeze;
     int64_t chunk, batch, texts;
+    int captions;
+    const char *model; /* NULL: the golden one */
 } variant;
 
 /* Numbers that every type holds exactly, as in the script. */
@@ -65,7 +67,8 @@ static void open_rig(rig *r, kin_backend *backend, variant how)
 {
     *r = (rig){.backend = backend};
     kin_model_cfg cfg;
-    json_t *json = kin_json_parse(&r->cx, "model", model_json, strlen(model_json));
+    const char *model = how.model ? how.model : model_json;
+    json_t *json = kin_json_parse(&r->cx, "model", model, strlen(model));
     assert_int_equal(kin_model_cfg_read(&r->cx, "model", json, &cfg), KIN_OK);
     json_decref(json);
     for (int i = 0; i < 3; i++) {
@@ -78,8 +81,12 @@ static void open_rig(rig *r, kin_backend *backend, variant how)
     if (how.freeze) assert_true(kin_params_freeze(r->params, how.freeze) > 0);
     assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, false), KIN_OK);
     set_weights(r);
-    r->programs = (kin_programs){
-        .cfg = cfg, .recompute = how.recompute, .loss = loss, .params = r->params, .backend = backend};
+    r->programs = (kin_programs){.cfg = cfg,
+                                 .recompute = how.recompute,
+                                 .loss = loss,
+                                 .params = r->params,
+                                 .backend = backend,
+                                 .loss_cfg = {.captions = how.captions}};
     const int64_t batch = how.batch ? how.batch : B, texts = how.texts ? how.texts : batch;
     assert_int_equal(kin_stepper_open(&r->cx, &r->stepper, &r->programs, batch, texts, how.chunk), KIN_OK);
 }
@@ -95,7 +102,7 @@ static void close_rig(rig *r)
 /* ---- a batch: the golden one is its first four ---- */
 
 static uint8_t images[MOST * S * S * 3];
-static int32_t ids[2 * MOST * T], off[2 * MOST + 1];
+static int32_t ids[3 * MOST * T], off[3 * MOST + 1];
 
 static kin_pairs make_pairs(int64_t n, int64_t texts)
 {
@@ -311,6 +318,55 @@ static kin_backend *cpu2(void)
     return cpu(2);
 }
 
+/* Three captions a picture: those of chunks are those of the batch. */
+static void test_gradcache_with_captions(void **state)
+{
+    (void)state;
+    const kin_pairs p = make_pairs(11, 33);
+    const variant how = {.batch = 12, .texts = 36, .captions = 3};
+    variant chunked = how, single = how;
+    chunked.chunk = 5;
+    single.captions = 1; /* the others are negatives: another loss */
+    rig full, parts, other;
+    open_rig(&full, cpu(2), how);
+    open_rig(&parts, cpu(2), chunked);
+    open_rig(&other, cpu(2), single);
+    const double loss = step(&full, &p);
+    assert_true(fabs(step(&parts, &p) - loss) <= 1e-5 * loss);
+    assert_true(gradients_differ(&full, &parts) < 1e-5);
+    step(&other, &p);
+    assert_true(gradients_differ(&full, &other) > 0.05);
+    close_rig(&full);
+    close_rig(&parts);
+    close_rig(&other);
+}
+
+/* Convolutions and residual blocks before the transformer: the CPU's kernels against f64, and a program. */
+static void test_stem_with_blocks(void **state)
+{
+    (void)state;
+    static const char stem[] =
+        "{\"embed_dim\": 24, \"init_logit_scale\": 2.0,"
+        " \"vision_cfg\": {\"image_size\": 16, \"layers\": 1, \"width\": 32, \"head_width\": 16,"
+        " \"patch_size\": 4, \"pool_type\": \"avg\"},"
+        " \"text_cfg\": {\"context_length\": 10, \"vocab_size\": 20, \"width\": 32, \"heads\": 2, "
+        "\"layers\": 1},"
+        " \"kin_cfg\": {\"vision\": {\"class_token\": false, \"stem\": [6, 10], \"stem_blocks\": [1, 2]}}}";
+    const kin_pairs p = make_pairs(6, 6);
+    const variant how = {.batch = 6, .texts = 6, .model = stem};
+    rig exact, fast;
+    open_rig(&exact, ref64(), how);
+    open_rig(&fast, cpu(2), how);
+    assert_true(kin_params_find(fast.params, "visual.stem.0.0.conv_1.weight") >= 0);
+    assert_true(kin_params_find(fast.params, "visual.stem.1.1.conv_2.weight") >= 0);
+    const double loss = step(&exact, &p);
+    assert_true(fabs(step(&fast, &p) - loss) <= 1e-5 * loss);
+    const double differ = gradients_differ(&exact, &fast);
+    if (!(differ < 1e-4)) fail_msg("gradients differ by %.3g", differ);
+    close_rig(&exact);
+    close_rig(&fast);
+}
+
 static void test_gradcache_is_the_full_batch(void **state)
 {
     (void)state;
@@ -449,6 +505,8 @@ int main(void)
         cmocka_unit_test(test_whole_step_of_ref),
         cmocka_unit_test(test_ragged_equals_padded),
         cmocka_unit_test(test_gradcache_is_the_full_batch),
+        cmocka_unit_test(test_gradcache_with_captions),
+        cmocka_unit_test(test_stem_with_blocks),
         cmocka_unit_test(test_recompute_is_bit_equal),
         cmocka_unit_test(test_freezing_removes_work_and_memory),
         cmocka_unit_test(test_flops_are_those_of_live_tokens),

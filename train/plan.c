@@ -39,7 +39,7 @@ static void prepare(void *user, const int32_t *lengths, int64_t texts)
 static kin_status foresee(kin_ctx *cx, kin_trainer *t, kin_plan *out)
 {
     const kin_loader_cfg cfg = kin_trainer_loader(t);
-    const int64_t texts = cfg.batch * (1 + cfg.negatives), left = t->lr.steps - t->state.step;
+    const int64_t texts = cfg.batch * (cfg.captions + cfg.negatives), left = t->lr.steps - t->state.step;
     foresight f = {cx, &t->stepper};
     out->foreseen = kin_min64(kin_max64(1, left), kin_max64(1, LOOKED_AT / texts));
     KIN_TRY(kin_loader_foresee(cx, &cfg, t->state.loader, out->foreseen, prepare, &f));

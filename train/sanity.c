@@ -14,6 +14,7 @@ static kin_config few_pairs(const kin_config *cfg, int64_t pairs, double lr, cha
     kin_config c = *cfg;
     c.batch = pairs;
     c.chunk = c.negatives = 0;
+    c.captions = 1;
     c.lr = lr;
     c.steps = STEPS;
     c.warmup = 0.1;

@@ -141,6 +141,10 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
         return kin_fail(cx, KIN_ARG,
                         "negatives = %lld, but loss %s has no use for captions without a picture",
                         (long long)c->negatives, c->loss);
+    if (c->captions > 1 && !t->loss->captions)
+        return kin_fail(cx, KIN_ARG,
+                        "captions = %lld, but loss %s takes one caption a picture; use loss = infonce",
+                        (long long)c->captions, c->loss);
     t->backend =
         kin_backend_open(cx, c->device, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
     if (!t->backend || kin_backend_cpu_blas(cx, t->backend, c->blas) != KIN_OK) return cx->status;
@@ -160,11 +164,13 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
         .cfg = t->model->cfg,
         .recompute = c->recompute,
         .loss = t->loss,
-        .loss_cfg = {.smoothing = (float)c->smoothing, .margin = (float)c->margin},
+        .loss_cfg = {.smoothing = (float)c->smoothing,
+                     .margin = (float)c->margin,
+                     .captions = (int)c->captions},
         .params = p,
         .backend = t->backend,
     };
-    const int64_t texts = c->batch * (1 + c->negatives);
+    const int64_t texts = c->batch * (c->captions + c->negatives);
     KIN_TRY(kin_stepper_open(cx, &t->stepper, &t->programs, c->batch, texts, c->chunk));
     if (t->val) KIN_TRY(kin_embedder_open(cx, &t->embedder, t->model, &t->programs, c->eval_batch));
     return KIN_OK;
@@ -183,6 +189,7 @@ kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
                                         .erase = c->erase},
                             .batch = c->batch,
                             .context = t->model->cfg.text.context,
+                            .captions = c->captions,
                             .negatives = c->negatives,
                             .threads = c->loader_threads,
                             .ahead = c->ahead,

@@ -9,7 +9,9 @@ static double *positives_of(const kin_call *c)
 
 static bool positive(const kin_call *c, bool down, int64_t line, int64_t k)
 {
-    if (kin_absent(&c->in[3])) return line == k;
+    const kin_infonce_attr *a = c->attr;
+    if (kin_absent(&c->in[3]))
+        return (down ? k : line) == kin_infonce_row(down ? line : k, c->in[0].dim[0], a->more);
     const int32_t *ga = c->in[3].ptr, *gb = c->in[4].ptr;
     const int32_t i = ga[down ? k : line], j = gb[down ? line : k];
     return j >= 0 && i == j;
@@ -18,6 +20,7 @@ static bool positive(const kin_call *c, bool down, int64_t line, int64_t k)
 /* How many positives each line has, rows first; the number of rows and columns that have any. */
 static void count_positives(const kin_call *c, double *p, int64_t counted[2])
 {
+    const kin_infonce_attr *a = c->attr;
     for (int down = 0; down < 2; down++) {
         const int64_t lines = c->in[down].dim[0], others = c->in[1 - down].dim[0];
         const int threads = threads_for(c->dev, pieces_of(lines, LINES));
@@ -25,7 +28,7 @@ static void count_positives(const kin_call *c, double *p, int64_t counted[2])
         for (int64_t i = 0; i < lines; i++) {
             p[i] = 0.0;
             if (kin_absent(&c->in[3]))
-                p[i] = i < others ? 1.0 : 0.0;
+                p[i] = !down ? 1.0 + a->more : kin_infonce_row(i, others, a->more) < others ? 1.0 : 0.0;
             else
                 for (int64_t k = 0; k < others; k++) p[i] += positive(c, down, i, k);
         }
@@ -54,8 +57,9 @@ static void take_in(const kin_call *c, bool down, int64_t line, span k, const fl
     s->sum = s->sum * exp((double)s->most - (double)top) + (double)vsum(sum);
     s->most = top;
     s->all += (double)vsum(all);
-    if (kin_absent(&c->in[3])) {
-        if (line >= k.from && line < k.to) s->hits += (double)z[line - k.from];
+    if (kin_absent(&c->in[3]) && (down || a->more == 0)) { /* a column's one row, a row's one column */
+        const int64_t hit = down ? kin_infonce_row(line, c->in[0].dim[0], a->more) : line;
+        if (hit >= k.from && hit < k.to) s->hits += (double)z[hit - k.from];
         return;
     }
     for (int64_t j = 0; j < n; j++)

@@ -11,6 +11,7 @@ struct line {
 struct infonce_args {
     int64_t n, m;
     float eps;
+    int more;
     const float *scale; /* a logarithm */
     const int32_t *ga, *gb;
     line *lines;
@@ -24,6 +25,7 @@ static infonce_args args_of(const kin_call *c)
     return {n,
             m,
             attr_of<kin_infonce_attr>(c)->smoothing,
+            attr_of<kin_infonce_attr>(c)->more,
             ptr<const float>(c->in[2]),
             ptr<const int32_t>(c->in[3]),
             ptr<const int32_t>(c->in[4]),
@@ -33,7 +35,7 @@ static infonce_args args_of(const kin_call *c)
 
 __device__ static inline bool positive(const infonce_args &a, int64_t i, int64_t j)
 {
-    if (!a.ga) return i == j;
+    if (!a.ga) return i == kin_infonce_row(j, a.n, a.more);
     return a.gb[j] >= 0 && a.ga[i] == a.gb[j];
 }
 
@@ -46,7 +48,9 @@ static __global__ void infonce_start(infonce_args a)
     const int64_t mine = down ? l - a.n : l, others = down ? a.n : a.m;
     int count = 0;
     if (!a.ga)
-        count = threadIdx.x % 32 == 0 && mine < others;
+        count = threadIdx.x % 32   ? 0
+                : !down            ? 1 + a.more
+                : kin_infonce_row(mine, a.n, a.more) < a.n;
     else
         for (int64_t k = threadIdx.x % 32; k < others; k += 32)
             count += down ? positive(a, k, mine) : positive(a, mine, k);

@@ -2,7 +2,8 @@
 
 static bool positive(const kin_call *c, int64_t i, int64_t j)
 {
-    if (kin_absent(&c->in[3])) return i == j;
+    const kin_infonce_attr *a = c->attr;
+    if (kin_absent(&c->in[3])) return i == kin_infonce_row(j, c->in[0].dim[0], a->more);
     const int32_t *ga = c->in[3].ptr, *gb = c->in[4].ptr;
     return gb[j] >= 0 && ga[i] == gb[j];
 }

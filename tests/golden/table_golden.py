@@ -195,10 +195,13 @@ def one_way(z, positive, eps):
 
 def infonce(a, x, y, s, ga, gb):
     z = torch.exp(s) * x @ y.T
+    eps, more = struct.unpack("fi", a)
+    n = z.shape[0]
     positive = torch.eye(*z.shape, dtype=torch.bool)
+    for i in range(n):
+        positive[i, n + i * more : n + (i + 1) * more] = True
     if ga is not None:
         positive = (ga[:, None] == gb[None]) & (gb >= 0)[None]
-    eps = struct.unpack("f", a)[0]
     return [(one_way(z, positive.double(), eps) + one_way(z.T, positive.T.double(), eps)) / 2]
 
 
