@@ -131,7 +131,8 @@ typedef struct kin_axis_attr { int axis; int64_t start, count; } kin_axis_attr;
  * are negatives of all (M >= N (1 + more)). With groups (more = 0) every (i, j) of equal group is positive;
  * gb < 0 to nothing. Rows: target q_ij = (1-eps) [positive]/P_i + eps/M; loss_i = lse_i - sum_j q_ij z_ij.
  * Columns likewise with eps/N, over columns that have a positive.
- * loss = (mean over rows that have a positive + mean over such columns) / 2. Tiled: never [N, M] in memory. */
+ * loss = (mean over rows that have a positive + mean over such columns) / 2. Tiled: [N, M] is never
+ * stored. */
 typedef struct kin_infonce_attr {
     float smoothing;
     int more; /* positives of a row beyond the first: captions of a picture (SupCon, Khosla et al. 2020) */
