@@ -7,64 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/step.h"
 #include "core/machine.h"
-#include "core/rng.h"
-#include "train/model.h"
-#include "train/optim.h"
-#include "train/step.h"
 
 enum { MOST = 1000 };
-
-typedef struct bench {
-    kin_ctx cx;
-    kin_backend *backend;
-    kin_params *params;
-    kin_model_cfg cfg;
-    kin_programs programs;
-    kin_stepper stepper;
-    kin_optim optim;
-    int64_t batch;
-    uint8_t *images;
-    int32_t *ids, *off;
-} bench;
-
-static bool open_bench(bench *b, const char *model, int64_t batch, int threads, const char *isa)
-{
-    *b = (bench){.batch = batch};
-    json_t *json = kin_model_json(&b->cx, model);
-    if (!json || kin_model_cfg_read(&b->cx, model, json, &b->cfg) != KIN_OK) return false;
-    json_decref(json);
-    for (int i = 0; i < 3; i++) b->cfg.mean[i] = b->cfg.std[i] = 0.5f;
-    b->backend = kin_backend_cpu(&b->cx, threads, isa);
-    b->params = kin_params_new(&b->cx);
-    const kin_loss_row *loss = kin_loss_find("infonce");
-    if (!b->backend || kin_register_weights(&b->cx, b->params, &b->cfg, loss) != KIN_OK ||
-        kin_params_alloc(&b->cx, b->params, b->backend, true, false) != KIN_OK ||
-        kin_params_init(&b->cx, b->params, 1) != KIN_OK)
-        return false;
-    b->programs = (kin_programs){.cfg = b->cfg, .loss = loss, .params = b->params, .backend = b->backend};
-    const kin_optim_cfg optim = {
-        .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .wd = 0.2, .clip = 1.0, .scale_max = 100.0};
-    return kin_optim_open(&b->cx, &b->optim, b->params, &optim) == KIN_OK &&
-           kin_stepper_open(&b->cx, &b->stepper, &b->programs, batch, batch, 0) == KIN_OK;
-}
-
-/* Lengths as bench/step_torch.py draws them. */
-static void make_batch(bench *b, int32_t tokens)
-{
-    const int64_t side = b->cfg.vision.image_size, pixels = b->batch * side * side * 3;
-    b->images = malloc((size_t)pixels);
-    b->ids = malloc((size_t)(b->batch * 77) * sizeof *b->ids);
-    b->off = malloc((size_t)(b->batch + 1) * sizeof *b->off);
-    for (int64_t i = 0; i < pixels; i++) b->images[i] = (uint8_t)(i * 31 + i / 97);
-    b->off[0] = 0;
-    for (int64_t i = 0; i < b->batch; i++) {
-        const int32_t length = tokens ? tokens : (int32_t)(8 + (i * 7) % 12);
-        for (int32_t k = 0; k < length; k++)
-            b->ids[b->off[i] + k] = (int32_t)((i * 131 + k * 17) % (b->cfg.text.vocab - 1));
-        b->off[i + 1] = b->off[i] + length;
-    }
-}
 
 typedef struct line {
     const char *op;
@@ -137,7 +83,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench step: 1 to %d steps of captions of 1 to 77 ids\n", MOST);
         return 2;
     }
-    if (!open_bench(&b, model, batch, threads, argc > 5 ? argv[5] : NULL)) {
+    if (!open_bench(&b, model, batch, 1, threads, argc > 5 ? argv[5] : NULL)) {
         fprintf(stderr, "bench step: %s\n", b.cx.message);
         return 1;
     }
@@ -145,11 +91,10 @@ int main(int argc, char **argv)
     const kin_pairs p = {batch, batch, b.images, b.ids, b.off};
     const int used = threads ? threads : omp_get_num_procs();
     const double peak = machine_flops(used), bandwidth = machine_bandwidth(used);
-    double took[MOST], loss, norm;
+    double took[MOST];
     for (int i = -1; i < steps && b.cx.status == KIN_OK; i++) {
         const double began = kin_now();
-        kin_stepper_run(&b.cx, &b.stepper, &p, kin_key(1, 2, (uint64_t)(i + 1)), &loss);
-        kin_optim_update(&b.cx, &b.optim, 1e-4, &norm);
+        bench_step(&b, (uint64_t)(i + 1));
         const double spent = kin_now() - began;
         if (i >= 0) took[i] = spent; /* the first compiles and maps */
     }
@@ -165,5 +110,6 @@ int main(int argc, char **argv)
     printf("median %.2f pairs/s, best %.2f; %.2f GFLOP a pair, %.0f GFLOP/s, %.1f %% of peak\n", n / middle,
            n / took[0], flops / 1e9 / n, flops / middle / 1e9, 100.0 * flops / middle / peak);
     profile(&b, &p, peak, bandwidth);
+    close_bench(&b);
     return 0;
 }

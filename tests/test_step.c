@@ -388,6 +388,31 @@ static void test_recompute_is_bit_equal(void **state)
     close_rig(&again);
 }
 
+/* Exact InfoNCE over 32,768 pairs of 512 holds embeddings, their gradients and room that grows with the
+ * batch, not with its square: below 300 MB. (bench/growth runs it.) */
+static void test_loss_memory_is_linear(void **state)
+{
+    (void)state;
+    rig r;
+    open_rig(&r, cpu(2), (variant){0});
+    kin_programs s = r.programs;
+    s.cfg.embed_dim = 512;
+    s.list = NULL;
+    s.act = s.scratch = NULL;
+    s.count = s.room = 0;
+    s.act_bytes = s.scratch_bytes = 0;
+    int64_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        const int64_t n = 16384 << i;
+        assert_non_null(kin_programs_get(&r.cx, &s, KIN_TASK_LOSS, true, n, n, 0));
+        bytes[i] = s.act_bytes + s.scratch_bytes + 4 * n * 512 * (int64_t)sizeof(float);
+    }
+    if (bytes[1] >= 300000000) fail_msg("%lld bytes", (long long)bytes[1]);
+    assert_true((double)bytes[1] < 2.01 * (double)bytes[0]);
+    kin_programs_close(&s);
+    close_rig(&r);
+}
+
 /* ---- freezing, counting ---- */
 
 static void test_freezing_removes_work_and_memory(void **state)
@@ -507,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_gradcache_is_the_full_batch),
         cmocka_unit_test(test_gradcache_with_captions),
         cmocka_unit_test(test_stem_with_blocks),
+        cmocka_unit_test(test_loss_memory_is_linear),
         cmocka_unit_test(test_recompute_is_bit_equal),
         cmocka_unit_test(test_freezing_removes_work_and_memory),
         cmocka_unit_test(test_flops_are_those_of_live_tokens),
