@@ -4,18 +4,10 @@
  * picture: time per pair and per caption must not grow. Each line's last figure is its cost per unit of work
  * relative to the first line's. */
 #include <stdio.h>
-#include <sys/resource.h>
 
 #include "bench/step.h"
 
 enum { WIDTH = 512, TURNS = 5 };
-
-static double peak_mib(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_maxrss / 1024.0;
-}
 
 static void fill(float *x, int64_t n)
 {
@@ -73,7 +65,7 @@ static bool losses(kin_ctx *cx, kin_backend *backend)
         printf("  batch %6lld: %8.2f s, embeddings, gradients and arenas %6.1f MiB, peak of the process "
                "%6.1f MiB, "
                "seconds per cell %.2f\n",
-               (long long)n, took, mib, peak_mib(), per / first);
+               (long long)n, took, mib, bench_peak_mib(), per / first);
     }
     return true;
 }

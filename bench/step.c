@@ -90,7 +90,6 @@ int main(int argc, char **argv)
     make_batch(&b, tokens);
     const kin_pairs p = {batch, batch, b.images, b.ids, b.off};
     const int used = threads ? threads : omp_get_num_procs();
-    const double peak = machine_flops(used), bandwidth = machine_bandwidth(used);
     double took[MOST];
     for (int i = -1; i < steps && b.cx.status == KIN_OK; i++) {
         const double began = kin_now();
@@ -102,13 +101,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench step: %s\n", b.cx.message);
         return 1;
     }
+    const double memory = bench_peak_mib(); /* before the machine is measured, which takes room */
+    const double peak = machine_flops(used), bandwidth = machine_bandwidth(used);
     qsort(took, (size_t)steps, sizeof *took, by_value);
     const double middle = took[steps / 2], n = (double)batch;
     const double flops = b.stepper.flops;
     printf("%s, batch %lld, %d threads, %s: peak %.0f GFLOP/s, memory %.1f GB/s\n", model, (long long)batch,
            used, b.backend->name, peak / 1e9, bandwidth / 1e9);
-    printf("median %.2f pairs/s, best %.2f; %.2f GFLOP a pair, %.0f GFLOP/s, %.1f %% of peak\n", n / middle,
-           n / took[0], flops / 1e9 / n, flops / middle / 1e9, 100.0 * flops / middle / peak);
+    printf("median %.2f pairs/s, best %.2f, %.0f MiB; %.2f GFLOP a pair, %.0f GFLOP/s, %.1f %% of peak\n",
+           n / middle, n / took[0], memory, flops / 1e9 / n, flops / middle / 1e9,
+           100.0 * flops / middle / peak);
     profile(&b, &p, peak, bandwidth);
     close_bench(&b);
     return 0;

@@ -3,6 +3,7 @@
 #ifndef KIN_BENCH_STEP_H
 #define KIN_BENCH_STEP_H
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "core/rng.h"
 #include "train/model.h"
@@ -21,6 +22,13 @@ typedef struct bench {
     uint8_t *images;
     int32_t *ids, *off;
 } bench;
+
+static double bench_peak_mib(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_maxrss / 1024.0;
+}
 
 /* captions: of each picture, all its positives. */
 static bool open_bench(bench *b, const char *model, int64_t batch, int captions, int threads, const char *isa)

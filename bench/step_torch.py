@@ -6,8 +6,10 @@ which goes to scaled_dot_product_attention; pre-norm blocks; fused AdamW; clippi
 
 MODEL is ViT-Ti-16-112 or ViT-B-32. TOKENS: 0 pads captions to the longest of the batch (the best that can be done
 without leaving dead tokens out; open_clip's own default is 77); 77 gives every caption 77 ids, as bench/step does
-with the same argument. Prints one line: pairs/s of the median and of the best step."""
+with the same argument. Prints one line: pairs/s of the median and of the best step, peak memory of the process.
+Runs on Debian's PyTorch 1.13 too, whose MultiheadAttention knows no is_causal: the mask alone says it there."""
 import os
+import resource
 import sys
 import time
 
@@ -21,6 +23,8 @@ from torch import nn
 
 torch.set_num_threads(threads)
 torch.manual_seed(0)
+NEW = int(torch.__version__.split(".")[0]) >= 2
+CAUSAL = dict(is_causal=True) if NEW else {}
 CONFIGS = {
     "ViT-Ti-16-112": dict(embed=256, image=112, patch=16, width=192, layers=12, heads=3, twidth=256, theads=4, tlayers=4),
     "ViT-B-32": dict(embed=512, image=224, patch=32, width=768, layers=12, heads=12, twidth=512, theads=8, tlayers=12),
@@ -37,7 +41,7 @@ class Block(nn.Module):
 
     def forward(self, x, mask):
         h = self.ln_1(x)
-        x = x + self.attn(h, h, h, need_weights=False, attn_mask=mask, is_causal=mask is not None)[0]
+        x = x + self.attn(h, h, h, need_weights=False, attn_mask=mask, **(CAUSAL if mask is not None else {}))[0]
         return x + self.mlp(self.ln_2(x))
 
 
@@ -87,7 +91,7 @@ model = Clip()
 decay = [p for p in model.parameters() if p.ndim > 1]
 plain = [p for p in model.parameters() if p.ndim <= 1]
 optimizer = torch.optim.AdamW([dict(params=decay, weight_decay=0.2), dict(params=plain, weight_decay=0.0)],
-                              lr=1e-4, betas=(0.9, 0.98), eps=1e-6, fused=True)
+                              lr=1e-4, betas=(0.9, 0.98), eps=1e-6, **(dict(fused=True) if NEW else dict(foreach=True)))
 spent = []
 for step in range(steps + 1):
     began = time.perf_counter()
@@ -97,5 +101,6 @@ for step in range(steps + 1):
     optimizer.step()
     spent.append(time.perf_counter() - began)
 spent = sorted(spent[1:])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(f"pytorch {torch.__version__} {model_name} batch {batch} threads {threads} tokens {max(lengths)}: "
-      f"{batch / spent[len(spent) // 2]:.2f} pairs/s median, {batch / spent[0]:.2f} best")
+      f"{batch / spent[len(spent) // 2]:.2f} pairs/s median, {batch / spent[0]:.2f} best, {peak:.0f} MiB")
