@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -5,7 +6,7 @@
 #include "core/backend.h"
 
 /* Fresh 4 KiB pages cost about five times re-used ones: ask for 2 MiB pages, once. */
-enum { HUGE = 2 << 20 };
+enum { HUGE = 2 << 20, LARGE = 256 << 20 };
 
 static size_t rounded(int64_t bytes)
 {
@@ -34,9 +35,34 @@ int64_t kin_pages_resident(const void *p, int64_t bytes)
     return count * page;
 }
 
+/* A number alone in a file; -1: there is none ("max"). */
+static int64_t number_in(const char *path)
+{
+    long long n = -1;
+    FILE *f = fopen(path, "re");
+    if (f && fscanf(f, "%lld", &n) != 1) n = -1;
+    if (f) fclose(f);
+    return (int64_t)n;
+}
+
+int64_t kin_memory_available(void)
+{
+    char line[128];
+    long long kib, sum = 0;
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %lld", &kib) == 1 || sscanf(line, "SwapFree: %lld", &kib) == 1)
+            sum += kib;
+    if (f) fclose(f);
+    const int64_t most = number_in("/sys/fs/cgroup/memory.max");
+    return most > 0 ? kin_min64((int64_t)sum * 1024, most) : (int64_t)sum * 1024;
+}
+
 void *kin_pages_alloc(int64_t bytes)
 {
     if (bytes < 0 || bytes > INT64_MAX - HUGE) return NULL;
+    const int64_t most = bytes >= LARGE ? kin_memory_available() : 0;
+    if (most > 0 && bytes > most) return NULL;
     const size_t n = rounded(bytes ? bytes : 1);
     void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return NULL;

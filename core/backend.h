@@ -44,11 +44,15 @@ static inline kin_status kin_backend_check(kin_ctx *cx, kin_backend *b)
     return b->check ? b->check(cx, b) : KIN_OK;
 }
 
-/* Host memory for arenas: mmap, MADV_HUGEPAGE. Shared by the CPU backends (core/arena.c). */
+/* Host memory for arenas: mmap, MADV_HUGEPAGE. Shared by the CPU backends (core/arena.c). NULL also where
+ * more is asked for than the machine could give: pages are only taken when they are touched, and then there
+ * would be no sentence but a killed process. */
 void *kin_pages_alloc(int64_t bytes);
 void kin_pages_free(void *p, int64_t bytes);
 void kin_pages_swap(kin_backend *b, void *x, void *y, int64_t bytes);
 int64_t kin_pages_mapped(int64_t bytes); /* what an arena of so many bytes takes of the address space */
+/* Bytes that could be taken now, swap too, at most the cgroup's; 0: not known. */
+int64_t kin_memory_available(void);
 int64_t kin_pages_resident(const void *p, int64_t bytes); /* how much of it lies in memory now; p NULL: 0 */
 
 #endif

@@ -80,6 +80,7 @@ kin_status kin_make_dirs(kin_ctx *cx, const char *path);
 int kin_edit_distance(const char *a, const char *b);
 
 double kin_now(void); /* monotonic seconds */
+int kin_cores(void);   /* processors that this process may run on */
 
 /* For pointers in structs that serve reading and writing, and here are only read through. */
 static inline void *kin_only_read(const void *p)

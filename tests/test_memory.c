@@ -164,7 +164,7 @@ static void arenas_are_as_planned(void **state)
         kin_trainer t;
         kin_plan plan;
         open_trainer(&t, &c, runs[i]);
-        if (kin_plan_make(&cx, &t, &plan) != KIN_OK) fail_msg("%s", cx.message);
+        if (kin_plan_make(&cx, &t, NULL, &plan) != KIN_OK) fail_msg("%s", cx.message);
         assert_true(plan.foreseen == 40 && plan.flops > 0.0 && plan.seconds > 0.0);
         close_trainer(&t, &c);
         open_trainer(&t, &c, runs[i]);
@@ -191,7 +191,7 @@ static void planning_changes_no_weight(void **state)
     const int64_t n = t.model->params->flat[KIN_GROUP_DECAY].count * (int64_t)sizeof(float);
     float *before = __real_malloc((size_t)n);
     memcpy(before, t.model->params->flat[KIN_GROUP_DECAY].value, (size_t)n);
-    assert_int_equal(kin_plan_make(&cx, &t, &plan), KIN_OK);
+    assert_int_equal(kin_plan_make(&cx, &t, NULL, &plan), KIN_OK);
     assert_memory_equal(before, t.model->params->flat[KIN_GROUP_DECAY].value, (size_t)n);
     free(before);
     close_trainer(&t, &c);

@@ -287,7 +287,7 @@ static void long_warmup_and_cut_captions(void **state)
          "note: warm-up is 40 % of the run: the learning rate is at its peak only after that\n"},
         {"batch = 8\nwarmup = 4\nsteps = 10\nstop-at = 1\n", "note: warm-up is 40 % of the run"},
         {"batch = 8\nsteps = 10\nstop-at = 1\nmodel.text.context_length = 8\n",
-         "cut to 8 (100 % of captions; --model.text.context_length "},
+         "cut to 8 (100 % of captions; --context "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         heard h = {0};

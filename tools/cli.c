@@ -156,18 +156,6 @@ int cli_exit(const kin_ctx *cx)
     return cx->status == KIN_OK ? CLI_DONE : CLI_FAILED;
 }
 
-const char *cli_bytes(double bytes, char text[32])
-{
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    int u = 0;
-    while (bytes >= 1024.0 && u < 4) {
-        bytes /= 1024.0;
-        u++;
-    }
-    snprintf(text, 32, u == 0 ? "%.0f %s" : "%.2f %s", bytes, units[u]);
-    return text;
-}
-
 static double number(const json_t *o, const char *prefix, const char *name)
 {
     char key[96];

@@ -2,6 +2,7 @@
  * where. */
 #ifndef KIN_CLI_H
 #define KIN_CLI_H
+#include "core/amount.h"
 #include "core/json.h"
 #include "data/dataset.h"
 #include "train/config.h"
@@ -64,9 +65,6 @@ bool cli_need(kin_ctx *cx, const char *value, const char *flag);
 
 /* CLI_DONE or CLI_FAILED by the context. */
 int cli_exit(const kin_ctx *cx);
-
-/* "1.23 GiB", "45.6 MiB"; into text [32], returned. */
-const char *cli_bytes(double bytes, char text[32]);
 
 /* Retrieval and swap metrics (kin_evaluate's object) as a table for people on stdout. */
 void cli_print_metrics(const json_t *metrics);

@@ -2,7 +2,6 @@
  */
 #include <dlfcn.h>
 #include <glob.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +37,6 @@ static double memory(const char *name)
     char text[64];
     value_of("/proc/meminfo", name, text, sizeof text);
     return atof(text) * 1024.0;
-}
-
-static int processors(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 /* y = x W^T with 1024 along every side, as training computes it; operations per second, the best round. */
@@ -168,7 +161,7 @@ static json_t *examine(kin_ctx *cx)
     kin_backend *b = kin_backend_cpu(cx, 0, NULL);
     if (!b) return NULL;
     char name[128], core[64];
-    const int threads = processors();
+    const int threads = kin_cores();
     value_of("/proc/cpuinfo", "model name", name, sizeof name);
     const double fma = machine_flops(threads), product = matrix_product(b), read = machine_bandwidth(threads);
     const double jpeg = jpegs(cx, threads), blas = openblas(core, sizeof core);
@@ -198,8 +191,10 @@ static void print(const json_t *o)
     const double fma = number(o, "fma_gflops"), product = number(o, "matmul_gflops");
     printf("processor  %s, %.0f threads; kernels %s\n", json_string_value(json_object_get(o, "processor")),
            number(o, "threads"), json_string_value(json_object_get(o, "kernels")));
-    printf("memory     %s, %s available; read at %.1f GB/s\n", cli_bytes(number(o, "memory_bytes"), total),
-           cli_bytes(number(o, "memory_available_bytes"), available), number(o, "read_gb_per_s"));
+    printf("memory     %s, %s available; read at %.1f GB/s\n",
+           kin_amount_text(KIN_BYTES, number(o, "memory_bytes"), total),
+           kin_amount_text(KIN_BYTES, number(o, "memory_available_bytes"), available),
+           number(o, "read_gb_per_s"));
     printf("compute    %.1f GFLOP/s of multiply-adds; matrix product %.1f GFLOP/s (%.0f %%)\n", fma, product,
            100.0 * product / fma);
     if (number(o, "openblas_gflops") > 0.0)

@@ -6,7 +6,7 @@
 static void line(const char *name, int64_t bytes, const char *what)
 {
     char text[32];
-    printf("  %-12s %12s   %s\n", name, cli_bytes((double)bytes, text), what);
+    printf("  %-12s %12s   %s\n", name, kin_amount_text(KIN_BYTES, (double)bytes, text), what);
 }
 
 static void print(const kin_trainer *t, const kin_plan *p)
@@ -28,8 +28,29 @@ static void print(const kin_trainer *t, const kin_plan *p)
     printf("  %.3f GFLOP, %.3f s (half of %lld steps between %.3f and %.3f), %.1f GFLOP/s, %.1f pairs/s\n",
            p->flops / 1e9, p->seconds, (long long)p->timed, p->lower_quarter, p->upper_quarter,
            p->flops / 1e9 / p->seconds, p->pairs / p->seconds);
-    printf("the run\n  %lld steps, about %.1f minutes on %s%s\n", (long long)p->steps,
-           (double)p->steps * p->seconds / 60.0, t->backend->name, t->val ? ", evaluation not counted" : "");
+    const double *need = p->needs.of;
+    char time[32], evaluating[32], energy[32], work[32];
+    printf("the run\n  %lld steps, about %s on %s", (long long)p->left,
+           kin_amount_text(KIN_SECONDS, need[KIN_SECONDS], time), t->backend->name);
+    if (p->evaluations > 0)
+        printf(", %s of that for %lld evaluations",
+               kin_amount_text(KIN_SECONDS, p->evaluation_seconds * (double)p->evaluations, evaluating),
+               (long long)p->evaluations);
+    printf("; %.0f pairs, %s\n", need[KIN_PAIRS], kin_amount_text(KIN_FLOP, need[KIN_FLOP], work));
+    printf("  energy class %c, about %s: %.0f W %s times that time; not measured\n",
+           kin_energy_class(need[KIN_WATT_HOURS]),
+           kin_amount_text(KIN_WATT_HOURS, need[KIN_WATT_HOURS], energy), p->watts,
+           p->assumed ? "assumed (--watts says better)" : "as --watts says");
+}
+
+static void print_budget(const kin_plan *p, const kin_amounts *budget)
+{
+    char need[32], limit[32];
+    for (int i = 0; i < KIN_AMOUNTS; i++)
+        if (budget->of[i] > 0.0)
+            printf("  budget: %s of %s, %.0f %%\n", kin_amount_text((kin_amount)i, p->needs.of[i], need),
+                   kin_amount_text((kin_amount)i, budget->of[i], limit),
+                   100.0 * p->needs.of[i] / budget->of[i]);
 }
 
 int cmd_plan(kin_ctx *cx, int argc, char **argv)
@@ -37,10 +58,14 @@ int cmd_plan(kin_ctx *cx, int argc, char **argv)
     kin_config c;
     bool helped;
     int code = CLI_USAGE;
-    if (cli_config(cx, argc, argv, "plan --config FILE [flags of kin train]", &c, &helped)) {
+    kin_amounts budget;
+    if (cli_config(cx, argc, argv, "plan --config FILE [flags of kin train]", &c, &helped) &&
+        kin_amounts_read(cx, "budget", c.budget, &budget) == KIN_OK) {
         kin_trainer t;
-        kin_plan p;
-        if (kin_trainer_open(cx, &t, &c) == KIN_OK && kin_plan_make(cx, &t, &p) == KIN_OK) print(&t, &p);
+        kin_plan p = {0};
+        if (kin_trainer_open(cx, &t, &c) == KIN_OK) kin_plan_make(cx, &t, &budget, &p);
+        if (p.timed > 0) print(&t, &p);
+        if (cx->status == KIN_OK) print_budget(&p, &budget);
         kin_trainer_close(&t);
         code = cli_exit(cx);
     }

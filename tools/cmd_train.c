@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tools/cli.h"
+#include "train/plan.h"
 #include "train/sanity.h"
 
 static volatile sig_atomic_t stop;
@@ -83,7 +84,7 @@ static void describe(const kin_trainer *t)
                 (long long)t->train->skipped);
     fprintf(stderr,
             "model   %.2f M parameters (%.2f M learn), weights and optimiser %s, vocabulary %lld; %s\n",
-            (double)all / 1e6, (double)learned / 1e6, cli_bytes((double)p->bytes, weights),
+            (double)all / 1e6, (double)learned / 1e6, kin_amount_text(KIN_BYTES, (double)p->bytes, weights),
             (long long)kin_tokenizer_vocab_size(t->model->tokenizer), t->backend->name);
     const int64_t chunk = t->stepper.chunk < t->stepper.batch ? t->stepper.chunk : t->stepper.batch;
     fprintf(
@@ -128,6 +129,19 @@ static kin_status sanity(kin_ctx *cx, const kin_config *c)
     return KIN_OK;
 }
 
+/* Plans the run before it is made, where a budget is given. */
+static kin_status within_budget(kin_ctx *cx, const kin_config *c)
+{
+    kin_plan p = {0};
+    char memory[32], time[32];
+    if (!*c->budget) return KIN_OK;
+    KIN_TRY(kin_plan_budget(cx, c, &p));
+    fprintf(stderr, "budget  %s: %s of memory and about %s are planned\n", c->budget,
+            kin_amount_text(KIN_BYTES, p.needs.of[KIN_BYTES], memory),
+            kin_amount_text(KIN_SECONDS, p.needs.of[KIN_SECONDS], time));
+    return KIN_OK;
+}
+
 static kin_status train(kin_ctx *cx, const kin_config *c)
 {
     kin_trainer t;
@@ -158,10 +172,12 @@ int cmd_train(kin_ctx *cx, int argc, char **argv)
         own_options(cx, argc, argv, &c) == KIN_OK) {
         signal(SIGTERM, on_signal);
         signal(SIGINT, on_signal);
-        if (c.sanity)
-            sanity(cx, &c);
-        else
-            train(cx, &c);
+        if (within_budget(cx, &c) == KIN_OK) {
+            if (c.sanity)
+                sanity(cx, &c);
+            else
+                train(cx, &c);
+        }
         code = cli_exit(cx);
     }
     kin_config_free(&c);

@@ -115,7 +115,7 @@ static const struct {
     {"save-frequency", "save-every"},  {"logs", "out"},                 {"name", "out"},
     {"lock-image", "freeze visual.*"}, {"siglip", "loss siglip"},       {"log-every-n-steps", "log-every"},
     {"grad-checkpointing", "recompute"}, {"force-patch-dropout", "patch-drop"},
-    {"force-context-length", "model.text.context_length"},
+    {"force-context-length", "context"},
 };
 
 static kin_status unknown(kin_ctx *cx, const char *key)
@@ -419,8 +419,10 @@ static char *close_text(kin_ctx *cx, FILE *f, char **text)
 /* Does this key belong to one call rather than to the run? */
 static bool of_the_call(const char *key)
 {
-    return strcmp(key, "resume") == 0 || strcmp(key, "stop-at") == 0 || strcmp(key, "dry-run") == 0 ||
-           strcmp(key, "sanity") == 0;
+    static const char *const keys_of_the_call[] = {"resume", "stop-at", "dry-run", "sanity", "budget"};
+    for (size_t i = 0; i < sizeof keys_of_the_call / sizeof *keys_of_the_call; i++)
+        if (strcmp(key, keys_of_the_call[i]) == 0) return true;
+    return false;
 }
 
 static char *text_of(kin_ctx *cx, const kin_config *c, bool run_only)

@@ -46,7 +46,7 @@ kin_status kin_config_args(kin_ctx *cx, kin_config *c, int argc, char **argv);
 bool kin_config_given(const kin_config *c, const char *key);
 
 /* The effective options as text that reads back to the same (caller frees); and as an atomic file, without
- * what belongs to one call rather than to the run: resume, stop-at, dry-run, sanity. */
+ * what belongs to one call rather than to the run: resume, stop-at, dry-run, sanity, budget. */
 char *kin_config_text(kin_ctx *cx, const kin_config *c);
 kin_status kin_config_save(kin_ctx *cx, const kin_config *c, const char *path);
 /* Every key as a flag: "--lr", its argument ("X", "N", "TEXT", "a|b", "" for a BOOL), its help. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/safetensors.h"
+#include "nn/stretch.h"
 #include "train/programs.h"
 
 enum { JSON_LIMIT = 16 << 20 };
@@ -42,15 +43,39 @@ static void list_names(const char *folder, char *names, size_t room)
     if (n >= 0) free(entry);
 }
 
+static char *config_of(kin_ctx *cx, const char *folder)
+{
+    return kin_sprintf(cx, "%s/open_clip_config.json", folder);
+}
+
+bool kin_model_is_folder(const char *name)
+{
+    kin_ctx quiet = {0};
+    char *path = config_of(&quiet, name);
+    const bool is = path && access(path, R_OK) == 0;
+    free(path);
+    return is;
+}
+
+/* A model config, bare or inside a folder's file. */
+static json_t *json_in(kin_ctx *cx, const char *file)
+{
+    json_t *whole = kin_json_load(cx, file, JSON_LIMIT), *inner = json_object_get(whole, "model_cfg");
+    if (!inner) return whole;
+    json_incref(inner);
+    json_decref(whole);
+    return inner;
+}
+
 json_t *kin_model_json(kin_ctx *cx, const char *name)
 {
-    if (access(name, R_OK) == 0 && strchr(name, '.')) {
-        json_t *whole = kin_json_load(cx, name, JSON_LIMIT), *inner = json_object_get(whole, "model_cfg");
-        if (!inner) return whole; /* a bare model config */
-        json_incref(inner);
-        json_decref(whole);
-        return inner;
+    if (kin_model_is_folder(name)) {
+        char *path = config_of(cx, name);
+        json_t *json = path ? json_in(cx, path) : NULL;
+        free(path);
+        return json;
     }
+    if (access(name, R_OK) == 0 && strchr(name, '.')) return json_in(cx, name);
     char names[600] = "";
     char *folder;
     for (int i = 0; (folder = models_folder(cx, i)); i++) {
@@ -62,7 +87,7 @@ json_t *kin_model_json(kin_ctx *cx, const char *name)
         free(folder);
         if (there) return json;
     }
-    kin_fail(cx, KIN_ARG, "model '%s': no such file, and no such name; names are: %s", name,
+    kin_fail(cx, KIN_ARG, "model '%s': no such file or model folder, and no such name; names are: %s", name,
              *names ? names : "none");
     return NULL;
 }
@@ -147,30 +172,72 @@ kin_status kin_model_weights(kin_ctx *cx, kin_params *p, const char *file)
     return rc;
 }
 
+/* Positions of a text tower that come in another number. */
+static kin_status read_positions(kin_ctx *cx, kin_params *p, int i, const kin_st_entry *e)
+{
+    const int64_t n = e->dim[0], m = p->param[i].shape.dim[0], width = e->dim[1];
+    float *in = kin_alloc(cx, e->count, sizeof *in), *out = kin_alloc(cx, p->param[i].count, sizeof *out);
+    if (in && out && kin_st_read_f32(cx, e, in, e->count) == KIN_OK) {
+        kin_stretch_positions(in, n, m, width, out);
+        kin_param_set(cx, p, i, out);
+    }
+    free(in);
+    free(out);
+    return cx->status;
+}
+
+static bool other_positions(const kin_model *m, const kin_param *q, const kin_st_entry *e)
+{
+    const char *name = m->cfg.custom_text ? "text.positional_embedding" : "positional_embedding";
+    return e && strcmp(q->name, name) == 0 && e->rank == 2 && e->dim[1] == q->shape.dim[1] &&
+           e->dim[0] >= 2 && e->dim[0] != q->shape.dim[0];
+}
+
+kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder)
+{
+    kin_params *p = m->params;
+    char *file = kin_sprintf(cx, "%s/model.safetensors", folder);
+    kin_st *st = file ? kin_st_open(cx, file) : NULL;
+    for (int i = 0; st && i < p->count && cx->status == KIN_OK; i++) {
+        const kin_st_entry *e = kin_st_find(st, p->param[i].name);
+        if (other_positions(m, &p->param[i], e))
+            read_positions(cx, p, i, e);
+        else if (e || strcmp(p->param[i].name, "logit_bias") != 0)
+            read_weight(cx, p, i, st, file);
+    }
+    kin_st_close(st);
+    free(file);
+    return cx->status;
+}
+
+kin_status kin_model_preprocess(kin_ctx *cx, const char *folder, kin_preprocess *p)
+{
+    char *path = config_of(cx, folder);
+    json_t *whole = path ? kin_json_load(cx, path, JSON_LIMIT) : NULL;
+    json_t *prep = json_object_get(whole, "preprocess_cfg");
+    if (prep) kin_preprocess_from_json(cx, prep, p);
+    json_decref(whole);
+    free(path);
+    return cx->status;
+}
+
 static kin_model *open_folder(kin_ctx *cx, const char *folder)
 {
-    char *path = kin_sprintf(cx, "%s/open_clip_config.json", folder);
-    if (!path) return NULL;
-    if (access(path, R_OK) != 0) {
+    if (!kin_model_is_folder(folder)) {
         kin_fail(cx, KIN_IO,
                  "%s: not a model folder (it has no open_clip_config.json); a training run's are "
                  "RUN/best and RUN/last",
                  folder);
-        free(path);
         return NULL;
     }
-    json_t *whole = kin_json_load(cx, path, JSON_LIMIT);
     kin_preprocess pre = kin_preprocess_default();
-    json_t *cfg = json_object_get(whole, "model_cfg"), *prep = json_object_get(whole, "preprocess_cfg");
-    if (whole && !cfg) kin_fail(cx, KIN_FORMAT, "%s: it has no \"model_cfg\"", path);
-    if (prep) kin_preprocess_from_json(cx, prep, &pre);
+    json_t *cfg = kin_model_json(cx, folder);
+    if (cfg) kin_model_preprocess(cx, folder, &pre);
     kin_tokenizer *tokenizer = cx->status == KIN_OK ? kin_tokenizer_load(cx, folder) : NULL;
-    kin_model *m = NULL;
     const char *loss = json_is_number(json_object_get(cfg, "init_logit_bias")) ? "siglip" : "infonce";
-    if (tokenizer) m = kin_model_new(cx, json_incref(cfg), tokenizer, &pre, kin_loss_find(loss));
-    json_decref(whole);
-    free(path);
-    return m;
+    if (tokenizer) return kin_model_new(cx, cfg, tokenizer, &pre, kin_loss_find(loss));
+    json_decref(cfg);
+    return NULL;
 }
 
 /* Every weight as kernels on this machine read it: no copy is needed. */

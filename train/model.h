@@ -20,8 +20,13 @@ typedef struct kin_model {
 } kin_model;
 
 /* The JSON of a model by name (configs/models beside the program or the working folder, or
- * share/kin/models) or by file. NULL on failure: the message lists the names there are. */
-json_t *kin_model_json(kin_ctx *cx, const char *name_or_file);
+ * share/kin/models), by file, or of a model folder. NULL on failure: the message lists the names there are.
+ */
+json_t *kin_model_json(kin_ctx *cx, const char *name);
+/* Is this a model folder (it has an open_clip_config.json)? */
+bool kin_model_is_folder(const char *name);
+/* What a model folder says of its pictures, over *p. */
+kin_status kin_model_preprocess(kin_ctx *cx, const char *folder, kin_preprocess *p);
 
 /* Takes over json and tokenizer (also on failure). Weights are registered for this loss. The model's
  * vocabulary becomes the tokenizer's. */
@@ -34,6 +39,9 @@ void kin_model_free(kin_model *m);
 kin_model *kin_model_load(kin_ctx *cx, const char *folder, kin_backend *b);
 /* Reads the weights of a file into allocated params; every parameter must be there with its shape. */
 kin_status kin_model_weights(kin_ctx *cx, kin_params *p, const char *file);
+/* Begins with the weights of a model folder: like kin_model_weights, but a text tower's positions of another
+ * number are stretched or cut (nn/stretch.h), and a logit_bias that the folder lacks stays as it is. */
+kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder);
 /* Writes all four into an existing folder. ema: the averaged weights instead of the current ones. */
 kin_status kin_model_save(kin_ctx *cx, const kin_model *m, const char *folder, bool ema);
 

@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/rng.h"
+#include "train/budget.h"
 #include "train/evaluate.h"
 
 enum {
@@ -101,13 +103,12 @@ static int64_t evaluation(const kin_trainer *t)
     return (t->val->items + t->val->captions) * row + t->embedder.batch * (image + row);
 }
 
-kin_status kin_plan_make(kin_ctx *cx, kin_trainer *t, kin_plan *out)
+/* The bill of memory, of programs that are compiled; before steps are taken libraries may be said too small
+ * by what the loader has filled, never too large. */
+static void bill(const kin_trainer *t, kin_plan *out)
 {
     const kin_params *p = t->model->params;
     const kin_programs *g = &t->programs;
-    *out = (kin_plan){.steps = t->lr.steps};
-    KIN_TRY(foresee(cx, t, out));
-    KIN_TRY(take_steps(cx, t, out));
     out->param = kin_pages_mapped(p->bytes);
     out->act = g->act ? kin_pages_mapped(g->act_bytes) : 0;
     out->scratch = g->scratch ? kin_pages_mapped(g->scratch_bytes) : 0;
@@ -117,5 +118,106 @@ kin_status kin_plan_make(kin_ctx *cx, kin_trainer *t, kin_plan *out)
                             kin_pages_resident(g->act, g->act_bytes) +
                             kin_pages_resident(g->scratch, g->scratch_bytes);
     out->libraries = kin_max64(0, kin_resident() - touched - out->host);
-    return KIN_OK;
+    out->needs.of[KIN_BYTES] =
+        (double)(out->param + out->act + out->scratch + out->host + out->libraries + out->evaluation);
+}
+
+/* Would this machine kill the process? Only memory that the backend takes from the machine is asked about. */
+static kin_status check_machine(kin_ctx *cx, const kin_trainer *t, const kin_plan *p)
+{
+    const double have = t->backend->host ? (double)kin_memory_available() : 0.0;
+    const double need = p->needs.of[KIN_BYTES], more = need - (double)kin_resident();
+    if (have <= 0.0 || more <= have) return KIN_OK;
+    char needs[32], there[32];
+    char *what = kin_budget_smaller(cx, t, p, have + (double)kin_resident());
+    if (!what) return cx->status;
+    kin_fail(cx, KIN_NOMEM, "the run needs %s of memory, and this machine has %s left%s",
+             kin_amount_text(KIN_BYTES, need, needs), kin_amount_text(KIN_BYTES, have, there), what);
+    free(what);
+    return cx->status;
+}
+
+/* One batch of pictures and one of captions, for the second time: the first compiles and maps. */
+static kin_status time_evaluation(kin_ctx *cx, kin_trainer *t, kin_plan *out)
+{
+    const kin_dataset *d = t->val;
+    const int64_t images = kin_min64(t->embedder.batch, d->items),
+                  texts = kin_min64(t->embedder.batch, d->captions);
+    float *rows = kin_alloc(cx, t->embedder.batch * t->model->cfg.embed_dim, sizeof *rows);
+    bool *bad = kin_alloc(cx, images, sizeof *bad);
+    double looked = 0.0, read = 0.0;
+    for (int k = 0; rows && bad && k < 2 && cx->status == KIN_OK; k++) {
+        const double began = kin_now();
+        kin_embed_pictures(cx, &t->embedder, d, 0, images, rows, bad);
+        looked = kin_now() - began;
+        if (cx->status == KIN_OK) kin_embed_texts(cx, &t->embedder, d->caption, texts, rows);
+        read = kin_now() - began - looked;
+    }
+    free(rows);
+    free(bad);
+    out->evaluation_seconds = looked * (double)d->items / (double)kin_max64(1, images) +
+                              read * (double)(d->captions + 2 * d->swaps) / (double)kin_max64(1, texts);
+    return cx->status;
+}
+
+static void count(const kin_trainer *t, kin_plan *out)
+{
+    const kin_config *c = t->cfg;
+    const int64_t done = t->state.step, every = c->eval_every;
+    const int64_t end = c->stop_at > 0 ? kin_min64(c->stop_at, out->steps) : out->steps;
+    out->left = kin_max64(0, end - done);
+    if (t->val) {
+        if (every > 0) out->evaluations = end / every - done / every;
+        if (end == out->steps && (every == 0 || end % every != 0)) out->evaluations++;
+    }
+}
+
+static void sum_up(const kin_trainer *t, kin_plan *out)
+{
+    enum { EACH = 10, GPU = 350 }; /* assumed watts: a busy thread with its share of memory and fans; a GPU */
+    const kin_config *c = t->cfg;
+    const bool gpu = strcmp(c->device, "cuda") == 0;
+    out->assumed = c->watts <= 0.0;
+    out->watts = out->assumed ? (gpu ? GPU : 0) + EACH * (double)(c->threads > 0 ? c->threads : kin_cores())
+                              : c->watts;
+    double *of = out->needs.of;
+    const double steps = (double)out->left;
+    of[KIN_SECONDS] = steps * out->seconds + (double)out->evaluations * out->evaluation_seconds;
+    of[KIN_WATT_HOURS] = of[KIN_SECONDS] * out->watts / 3600.0;
+    of[KIN_FLOP] = steps * out->flops;
+}
+
+kin_status kin_plan_make(kin_ctx *cx, kin_trainer *t, const kin_amounts *budget, kin_plan *out)
+{
+    const kin_amounts none = {0};
+    if (!budget) budget = &none;
+    *out = (kin_plan){.steps = t->lr.steps};
+    count(t, out);
+    KIN_TRY(foresee(cx, t, out));
+    bill(t, out);
+    out->needs.of[KIN_PAIRS] = (double)(out->left * t->cfg->batch);
+    KIN_TRY(kin_budget_check(cx, t, out, budget, KIN_PAIRS + 1));
+    KIN_TRY(check_machine(cx, t, out));
+    KIN_TRY(take_steps(cx, t, out));
+    if (t->val) KIN_TRY(time_evaluation(cx, t, out));
+    bill(t, out);
+    sum_up(t, out);
+    return kin_budget_check(cx, t, out, budget, KIN_AMOUNTS);
+}
+
+kin_status kin_plan_budget(kin_ctx *cx, const kin_config *cfg, kin_plan *out)
+{
+    kin_amounts budget;
+    kin_trainer t;
+    KIN_TRY(kin_amounts_read(cx, "budget", cfg->budget, &budget));
+    if (kin_trainer_open(cx, &t, cfg) == KIN_OK) kin_plan_make(cx, &t, &budget, out);
+    kin_trainer_close(&t);
+    return cx->status;
+}
+
+char kin_energy_class(double watt_hours)
+{
+    char class = 'A';
+    for (double least = 1.0; class < 'G' && watt_hours >= least; least *= 10.0) class ++;
+    return class;
 }

@@ -42,6 +42,7 @@ static kin_tokenizer *open_tokenizer(kin_ctx *cx, kin_trainer *t, int64_t vocab)
         return tokenizer;
     }
     if (*c->tokenizer) return kin_tokenizer_load(cx, c->tokenizer);
+    if (kin_model_is_folder(c->model)) return kin_tokenizer_load(cx, c->model);
     return kin_tokenizer_train(cx, t->train->caption, t->train->captions, c->vocab > 0 ? c->vocab : vocab);
 }
 
@@ -52,18 +53,36 @@ static kin_status override(kin_ctx *cx, json_t *json, const char *path, double v
     return kin_model_cfg_override(cx, json, path, text);
 }
 
+/* What the options name; of a run that is carried on its own, wherever the first came from. */
+static json_t *named_json(kin_ctx *cx, const kin_config *c)
+{
+    if (!*c->model) {
+        kin_fail(cx, KIN_ARG, "model is not set: a name of configs/models, a JSON file or a model folder");
+        return NULL;
+    }
+    if (!*c->resume) return kin_model_json(cx, c->model);
+    char *last = kin_sprintf(cx, "%s/last", c->resume);
+    json_t *json = NULL;
+    if (last && kin_model_is_folder(last))
+        json = kin_model_json(cx, last);
+    else
+        kin_fail(cx, KIN_IO,
+                 "%s: no checkpoint to go on from (there is no %s/last): the run ended before its first one; "
+                 "start it again without --resume",
+                 c->resume, c->resume);
+    free(last);
+    return json;
+}
+
 /* The model's JSON with everything that the options say about it. */
 static json_t *model_json(kin_ctx *cx, const kin_config *c)
 {
-    if (!*c->model) {
-        kin_fail(cx, KIN_ARG, "model is not set: a name of configs/models, or a JSON file");
-        return NULL;
-    }
-    json_t *json = kin_model_json(cx, c->model);
+    json_t *json = named_json(cx, c);
     if (!json) return NULL;
     for (int64_t i = 0; i < c->override_count && cx->status == KIN_OK; i++)
         kin_model_cfg_override(cx, json, c->overrides[i].path, c->overrides[i].value);
-    if (c->patch_drop > 0.0) override(cx, json, "vision.patch_dropout", c->patch_drop);
+    if (c->context > 0) override(cx, json, "text.context_length", (double)c->context);
+    if (c->patch_drop > 0.0 || *c->resume) override(cx, json, "vision.patch_dropout", c->patch_drop);
     if (c->scale_init > 0.0) override(cx, json, "init_logit_scale", log(c->scale_init));
     if (strcmp(c->loss, "siglip") == 0 && !json_object_get(json, "init_logit_bias"))
         override(cx, json, "init_logit_bias", -10.0);
@@ -83,7 +102,8 @@ static kin_status open_model(kin_ctx *cx, kin_trainer *t)
         json_decref(json);
         return cx->status;
     }
-    const kin_preprocess pre = kin_preprocess_default();
+    kin_preprocess pre = kin_preprocess_default();
+    if (kin_model_is_folder(t->cfg->model)) kin_model_preprocess(cx, t->cfg->model, &pre);
     t->model = kin_model_new(cx, json, tokenizer, &pre, t->loss);
     return cx->status;
 }
@@ -134,6 +154,17 @@ static kin_status open_schedule(kin_ctx *cx, kin_trainer *t)
     return kin_lr_kind_of(cx, c->schedule, &t->lr.kind);
 }
 
+/* From a trained model: its weights, but a logit scale that is asked for. */
+static kin_status start(kin_ctx *cx, kin_trainer *t)
+{
+    kin_params *p = t->model->params;
+    const int scale = kin_params_find(p, "logit_scale");
+    const float first = (float)log(fmax(1e-6, t->cfg->scale_init));
+    KIN_TRY(kin_model_start(cx, t->model, t->cfg->model));
+    if (t->cfg->scale_init > 0.0 && scale >= 0) KIN_TRY(kin_param_set(cx, p, scale, &first));
+    return KIN_OK;
+}
+
 static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
@@ -152,6 +183,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     KIN_TRY(freeze(cx, p, c->freeze));
     KIN_TRY(kin_params_alloc(cx, p, t->backend, true, c->ema > 0.0));
     KIN_TRY(kin_params_init(cx, p, (uint64_t)c->seed));
+    if (!*c->resume && kin_model_is_folder(c->model)) KIN_TRY(start(cx, t));
     const kin_optim_cfg optim = {.beta1 = c->beta1,
                                  .beta2 = c->beta2,
                                  .eps = c->eps,

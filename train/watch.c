@@ -58,10 +58,10 @@ kin_status kin_watch_captions(kin_ctx *cx, const kin_trainer *t)
     free(ids);
     if (cx->status == KIN_OK && cut > 0)
         kin_log(cx, KIN_WARN,
-                "caption %lld has %lld tokens, cut to %lld (%.3g %% of captions; --model.text.context_length "
-                "%lld keeps them whole)",
+                "caption %lld has %lld tokens, cut to %lld (%.3g %% of captions; --context %lld %s)",
                 (long long)worst + 1, (long long)tokens, (long long)context, 100.0 * (double)cut / (double)n,
-                (long long)tokens);
+                (long long)tokens,
+                kin_model_is_folder(t->cfg->model) ? "stretches positions" : "keeps them whole");
     return cx->status;
 }
 

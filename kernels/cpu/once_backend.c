@@ -52,13 +52,6 @@ static const struct isa *choose(kin_ctx *cx, const char *isa)
     return NULL;
 }
 
-/* Processors that this process may run on. */
-static int cores(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 static void *alloc(kin_backend *b, int64_t bytes)
 {
     (void)b;
@@ -107,7 +100,7 @@ kin_backend *kin_backend_cpu(kin_ctx *cx, int threads, const char *isa)
     kin_backend *b = kin_alloc0(cx, 1, sizeof *b);
     kin_cpu_dev *d = kin_alloc0(cx, 1, sizeof *d);
     if (b && d) {
-        d->threads = threads ? threads : cores();
+        d->threads = threads ? threads : kin_cores();
         d->room = kin_pages_alloc(room_bytes(d));
         *b = (kin_backend){.name = row->name,
                            .real = KIN_F32,
