@@ -99,23 +99,20 @@ static int64_t centre(int64_t n, int64_t size)
     return (int64_t)nearbyint((double)(n - size) / 2.0);
 }
 
-/* The S x S middle of w x h pixels, which may be smaller or larger than S on either axis. */
-static void middle(const kin_preprocess *p, const uint8_t *pixels, int64_t w, int64_t h, uint8_t *out)
+/* One axis of the S x S middle of n pixels, which may be fewer or more than S: from pixel *from on, so many
+ * of them, to *to. */
+static int64_t middle(int64_t n, int64_t s, int64_t *from, int64_t *to)
 {
-    const int64_t s = p->size;
-    const int64_t x0 = w >= s ? centre(w, s) : 0, y0 = h >= s ? centre(h, s) : 0;
-    const int64_t left = w < s ? (s - w) / 2 : 0, top = h < s ? (s - h) / 2 : 0;
-    const int64_t n = kin_min64(w, s);
-    if (left || top || n < s || h < s) memset(out, p->fill, (size_t)(s * s * 3));
-    for (int64_t y = 0; y < kin_min64(h, s); y++)
-        memcpy(out + ((y + top) * s + left) * 3, pixels + ((y + y0) * w + x0) * 3, (size_t)(n * 3));
+    *from = n >= s ? centre(n, s) : 0;
+    *to = n < s ? (s - n) / 2 : 0;
+    return kin_min64(n, s);
 }
 
 kin_status kin_preprocess_image(kin_ctx *cx, const kin_preprocess *p, const kin_image *in, uint8_t *out)
 {
     const int64_t s = p->size, w = in->width, h = in->height;
     const kin_rect all = {0, 0, w, h};
-    int64_t tw = s, th = s;
+    int64_t tw = s, th = s, pixels;
     if (p->mode == KIN_RESIZE_SHORTEST) {
         tw = w <= h ? s : s * w / h;
         th = w <= h ? s * h / w : s;
@@ -124,18 +121,20 @@ kin_status kin_preprocess_image(kin_ctx *cx, const kin_preprocess *p, const kin_
         tw = kin_max64(1, (int64_t)nearbyint((double)w * scale));
         th = kin_max64(1, (int64_t)nearbyint((double)h * scale));
     }
-    if (tw == w && th == h) {
-        middle(p, in->pixels, w, h, out);
-        return KIN_OK;
-    }
-    if (tw == s && th == s) return kin_resize(cx, in, all, s, s, p->interpolation, out);
-    if (tw * th > KIN_MAX_IMAGE_PIXELS)
+    if (!kin_mul(tw, th, &pixels) || pixels > KIN_MAX_IMAGE_PIXELS)
         return kin_fail(cx, KIN_UNSUPPORTED, "a picture of %lld x %lld is too narrow to be cropped square",
                         (long long)w, (long long)h);
-    uint8_t *pixels = kin_alloc(cx, tw * th, 3);
-    if (!pixels) return cx->status;
-    const kin_status rc = kin_resize(cx, in, all, tw, th, p->interpolation, pixels);
-    if (rc == KIN_OK) middle(p, pixels, tw, th, out);
-    free(pixels);
-    return rc;
+    int64_t x, y, left, top;
+    const int64_t n = middle(tw, s, &x, &left), rows = middle(th, s, &y, &top);
+    const kin_rect part = {x, y, x + n, y + rows};
+    if (n == s && rows == s) return kin_resize_part(cx, in, all, tw, th, part, p->interpolation, out);
+    uint8_t *small = kin_alloc(cx, n * rows, 3);
+    if (!small) return cx->status;
+    if (kin_resize_part(cx, in, all, tw, th, part, p->interpolation, small) == KIN_OK) {
+        memset(out, p->fill, (size_t)(s * s * 3));
+        for (int64_t i = 0; i < rows; i++)
+            memcpy(out + ((i + top) * s + left) * 3, small + i * n * 3, (size_t)(n * 3));
+    }
+    free(small);
+    return cx->status;
 }

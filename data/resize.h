@@ -16,4 +16,9 @@ typedef struct kin_rect {
 kin_status kin_resize(kin_ctx *cx, const kin_image *in, kin_rect from, int64_t width, int64_t height,
                       kin_filter filter, uint8_t *pixels);
 
+/* The same, and then a crop of it to `part`, of which alone the pixels are made: [part's height, part's
+ * width, 3]. KIN_ARG for a part that is empty or not inside width x height. */
+kin_status kin_resize_part(kin_ctx *cx, const kin_image *in, kin_rect from, int64_t width, int64_t height,
+                           kin_rect part, kin_filter filter, uint8_t *pixels);
+
 #endif

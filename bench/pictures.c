@@ -1,0 +1,97 @@
+/* pictures: from JPEG bytes in memory to what a tower is fed, on one thread: pictures per second of
+ * its processor time, and where that goes. pictures FOLDER [SIDE [exact [SECONDS]]]
+ * Every *.jpg of FOLDER: decoded, shortest side to SIDE (224), bicubic, centre crop, and then to normalised
+ * f32 [3, SIDE, SIDE], as bench/pictures_pillow.py (kin's own towers take u8 and normalise as they read).
+ * bench/pictures.sh runs the two in turns. */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "data/preprocess.h"
+
+enum { MOST = 1000 };
+
+typedef struct photo {
+    uint8_t *bytes;
+    int64_t size;
+} photo;
+
+/* The processor's time of this thread: neighbours do not count, as long as they leave the caches alone. */
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int read_all(kin_ctx *cx, const char *folder, photo *p)
+{
+    char pattern[1024];
+    glob_t found = {0};
+    int n = 0;
+    snprintf(pattern, sizeof pattern, "%s/*.jpg", folder);
+    if (glob(pattern, 0, NULL, &found) == 0)
+        for (; n < MOST && n < (int)found.gl_pathc; n++)
+            if (kin_read_file(cx, found.gl_pathv[n], 1 << 28, &p[n].bytes, &p[n].size) != KIN_OK) break;
+    globfree(&found);
+    if (n == 0 && cx->status == KIN_OK) kin_fail(cx, KIN_ARG, "%s: no *.jpg in it", folder);
+    return n;
+}
+
+/* [S, S, 3] bytes to [3, S, S] normalised. */
+static void to_planes(const kin_preprocess *p, const uint8_t *in, float *out)
+{
+    const int64_t n = p->size * p->size;
+    float scale[3], shift[3];
+    for (int c = 0; c < 3; c++) {
+        scale[c] = 1.0f / (255.0f * p->std[c]);
+        shift[c] = -p->mean[c] / p->std[c];
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++) out[c * n + i] = (float)in[i * 3 + c] * scale[c] + shift[c];
+}
+
+int main(int argc, char **argv)
+{
+    static photo photos[MOST];
+    kin_ctx cx = {0};
+    if (argc < 2) {
+        printf("pictures: not run: it needs a folder of JPEGs: pictures FOLDER [SIDE [exact [SECONDS]]]\n");
+        return 0;
+    }
+    kin_preprocess p = kin_preprocess_default();
+    if (argc > 2) p.size = atol(argv[2]);
+    const double seconds = argc > 4 ? atof(argv[4]) : 2.0;
+    const int count = read_all(&cx, argv[1], photos);
+    uint8_t *pixels = kin_alloc(&cx, p.size * p.size, 3);
+    float *planes = kin_alloc(&cx, p.size * p.size * 3, sizeof *planes);
+    double took[3] = {0}, passed = 0.0;
+    int64_t done = 0;
+    for (; cx.status == KIN_OK && passed < seconds; done++) {
+        const photo *one = &photos[done % count];
+        kin_image image = {0};
+        const double began = now();
+        kin_image_decode(&cx, "a photo", one->bytes, one->size, KIN_MAX_IMAGE_PIXELS, &image);
+        const double decoded = now();
+        if (cx.status == KIN_OK) kin_preprocess_image(&cx, &p, &image, pixels);
+        const double resized = now();
+        kin_image_free(&image);
+        to_planes(&p, pixels, planes);
+        const double made = now();
+        took[0] += decoded - began;
+        took[1] += resized - decoded;
+        took[2] += made - resized;
+        passed += made - began;
+    }
+    if (cx.status == KIN_OK)
+        printf("%.1f pictures/s: decode %.3f ms, resize %.3f ms, planes %.3f ms\n", (double)done / passed,
+               1e3 * took[0] / (double)done, 1e3 * took[1] / (double)done, 1e3 * took[2] / (double)done);
+    else
+        fprintf(stderr, "pictures: %s\n", cx.message);
+    for (int i = 0; i < count; i++) free(photos[i].bytes);
+    free(pixels);
+    free(planes);
+    return cx.status != KIN_OK;
+}
