@@ -81,7 +81,7 @@ EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
 # What a plug-in has of kin itself.
 PLUG_O  := $(patsubst %,$(BUILD)/core/%.o,base ops_hash tensor)
 
-.PHONY: all help demo test test-long check suite lint asan tsan fuzz parity bench tune install uninstall clean deps FORCE
+.PHONY: all help demo test test-long check suite lint asan tsan fuzz mutants parity bench tune install uninstall clean deps FORCE
 
 all: $(LIB) $(SO) $(KIN) $(CUDA_X) ## build the libraries and build/kin, say what was found (the default)
 	@echo "kin: $(strip $(LIB) $(SO) $(KIN)), kernels: $(ISAS)"
@@ -138,6 +138,9 @@ fuzz: ## every fuzzer for FUZZ_SECONDS under the sanitizers, over its seeds and 
 
 suite-fuzz: $(FUZZ_X)
 	@set -e; for f in $^; do $$f --seconds $(FUZZ_SECONDS) tests/seeds/$$(basename $$f); done
+
+mutants: ## plant each fault of tests/mutants.txt in a copy; every one must be noticed (ONE=text: those named so)
+	@tests/mutants.sh $(BUILD) '$(ONE)'
 
 # Needs Python: the tests themselves compare with committed digests of what it gave.
 parity: $(BUILD)/tests/test_photos ## compare pictures of every kind with Pillow (needs PYTHON with Pillow, and KIN_DATA)
