@@ -285,7 +285,7 @@ static kin_status tell_lengths(kin_ctx *cx, check *c)
 
 static void tell_form(check *c)
 {
-    static const char *const why[KIN_LACKS] = {"no_picture", "no_caption", "other_format"};
+    static const char *const why[KIN_LACKS] = {"no_picture", "no_caption", "other_format", "no_label"};
     const kin_dataset *d = c->d;
     json_t *skipped = json_object(), *first = json_array();
     int64_t least = d->items ? INT64_MAX : 0, most = 0;

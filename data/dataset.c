@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "data/gzip.h"
 #include "data/image.h"
 
-enum { BLOCK = 1 << 20, FILE_LIMIT = 1 << 28 };
+enum { BLOCK = 1 << 20, FILE_LIMIT = 1 << 28, UNPACKED_LIMIT = 1 << 30 };
 
 /* Strings live in blocks that never move. */
 typedef struct kin_text_block {
@@ -35,8 +36,7 @@ const char *kin_dataset_text(kin_ctx *cx, kin_dataset *d, const char *text, int6
     return to;
 }
 
-/* Makes room for one more element; `at` is the array's pointer. */
-static void *roomy(kin_ctx *cx, void *array, int64_t count, int64_t *room, size_t size)
+void *kin_roomy(kin_ctx *cx, void *array, int64_t count, int64_t *room, size_t size)
 {
     if (count < *room) return array;
     const int64_t grown = *room ? 2 * *room : 256;
@@ -48,7 +48,7 @@ static void *roomy(kin_ctx *cx, void *array, int64_t count, int64_t *room, size_
 kin_status kin_dataset_item(kin_ctx *cx, kin_dataset *d, const char *name, int32_t source, int64_t at,
                             int64_t size)
 {
-    kin_item *grown = roomy(cx, d->item, d->items, &d->item_room, sizeof *grown);
+    kin_item *grown = kin_roomy(cx, d->item, d->items, &d->item_room, sizeof *grown);
     if (!grown) return cx->status;
     d->item = grown;
     const char *copy = kin_dataset_text(cx, d, name, (int64_t)strlen(name));
@@ -66,10 +66,10 @@ kin_status kin_dataset_caption_of(kin_ctx *cx, kin_dataset *d, int64_t item, con
         size--;
     }
     if (size == 0) return KIN_OK; /* blank: not a caption */
-    const char **grown = roomy(cx, d->caption, d->captions, &d->caption_room, sizeof *grown);
+    const char **grown = kin_roomy(cx, d->caption, d->captions, &d->caption_room, sizeof *grown);
     if (!grown) return cx->status;
     d->caption = grown;
-    int64_t *of = roomy(cx, d->item_of, d->captions, &d->item_of_room, sizeof *of);
+    int64_t *of = kin_roomy(cx, d->item_of, d->captions, &d->item_of_room, sizeof *of);
     if (!of) return cx->status;
     d->item_of = of;
     const char *copy = kin_dataset_text(cx, d, text, size);
@@ -90,9 +90,10 @@ kin_status kin_dataset_caption(kin_ctx *cx, kin_dataset *d, const char *text, in
 kin_status kin_dataset_group(kin_ctx *cx, kin_dataset *d)
 {
     const char **caption = kin_alloc(cx, kin_max64(1, d->captions), sizeof *caption);
+    kin_label *label = d->label ? kin_alloc(cx, kin_max64(1, d->captions), sizeof *label) : NULL;
     int64_t *moved = kin_alloc(cx, kin_max64(1, d->items), sizeof *moved);
     int64_t kept = 0, at = 0;
-    for (int64_t i = 0; caption && moved && i < d->items; i++) {
+    for (int64_t i = 0; cx->status == KIN_OK && i < d->items; i++) {
         if (d->item[i].captions == 0 && !d->bare) {
             if (kin_dataset_skip(cx, d, d->item[i].name, KIN_LACK_CAPTION) != KIN_OK) break;
             continue;
@@ -106,15 +107,18 @@ kin_status kin_dataset_group(kin_ctx *cx, kin_dataset *d)
     if (cx->status == KIN_OK) {
         for (int64_t c = 0; c < d->captions; c++) {
             kin_item *it = &d->item[moved[d->item_of[c]]];
+            if (label) label[it->caption + it->captions] = d->label[c];
             caption[it->caption + it->captions++] = d->caption[c];
         }
         for (int64_t i = 0; i < kept; i++)
             for (int64_t c = 0; c < d->item[i].captions; c++) d->item_of[d->item[i].caption + c] = i;
         if (d->captions) memcpy(d->caption, caption, (size_t)d->captions * sizeof *caption);
+        if (label && d->captions) memcpy(d->label, label, (size_t)d->captions * sizeof *label);
         d->items = kept;
         d->ungrouped = false;
     }
     free(caption);
+    free(label);
     free(moved);
     return cx->status;
 }
@@ -122,7 +126,7 @@ kin_status kin_dataset_group(kin_ctx *cx, kin_dataset *d)
 kin_status kin_dataset_swap(kin_ctx *cx, kin_dataset *d, const char *kind, const char *caption,
                             const char *swapped)
 {
-    kin_swap *grown = roomy(cx, d->swap, d->swaps, &d->swap_room, sizeof *grown);
+    kin_swap *grown = kin_roomy(cx, d->swap, d->swaps, &d->swap_room, sizeof *grown);
     if (!grown) return cx->status;
     d->swap = grown;
     kin_swap s = {kin_dataset_text(cx, d, kind, (int64_t)strlen(kind)),
@@ -153,20 +157,44 @@ void kin_dataset_form(kin_ctx *cx, kin_dataset *d, const char *format, ...)
     d->form = kin_dataset_text(cx, d, text, (int64_t)strlen(text));
 }
 
-int32_t kin_dataset_source(kin_ctx *cx, kin_dataset *d, const char *path)
+static void close_source(kin_source *s)
 {
-    kin_source *grown = roomy(cx, d->source, d->sources, &d->source_room, sizeof *grown);
-    kin_map map;
-    if (!grown) return -1;
-    d->source = grown;
-    if (kin_map_open(cx, path, &map) != KIN_OK) return -1;
-    char *copy = kin_strdup(cx, path);
-    if (!copy) {
-        kin_map_close(&map);
+    if (s->own)
+        free(s->own);
+    else
+        kin_map_close(&s->map);
+    free(s->path);
+}
+
+/* Takes over a map or bytes in memory, which it frees when it cannot. */
+static int32_t add_source(kin_ctx *cx, kin_dataset *d, const char *path, kin_source new)
+{
+    kin_source *grown = kin_roomy(cx, d->source, d->sources, &d->source_room, sizeof *grown);
+    if (grown) d->source = grown;
+    new.path = grown ? kin_strdup(cx, path) : NULL;
+    if (!new.path) {
+        close_source(&new);
         return -1;
     }
-    d->source[d->sources] = (kin_source){copy, map};
+    d->source[d->sources] = new;
     return (int32_t)d->sources++;
+}
+
+int32_t kin_dataset_memory(kin_ctx *cx, kin_dataset *d, const char *path, uint8_t *bytes, int64_t size)
+{
+    return add_source(cx, d, path, (kin_source){.own = bytes, .map = {bytes, size}});
+}
+
+int32_t kin_dataset_source(kin_ctx *cx, kin_dataset *d, const char *path)
+{
+    kin_map map;
+    if (kin_map_open(cx, path, &map) != KIN_OK) return -1;
+    if (!kin_is_gzip(map.bytes, map.size)) return add_source(cx, d, path, (kin_source){.map = map});
+    uint8_t *bytes;
+    int64_t size;
+    const kin_status rc = kin_gunzip(cx, path, map.bytes, map.size, UNPACKED_LIMIT, &bytes, &size);
+    kin_map_close(&map);
+    return rc == KIN_OK ? kin_dataset_memory(cx, d, path, bytes, size) : -1;
 }
 
 static bool named(const char *name, const char *const *known)
@@ -277,6 +305,7 @@ static kin_status read_any(kin_ctx *cx, kin_dataset *d, const char *path, const 
 {
     struct stat st;
     const text_reader read = reader_of(path);
+    if (strncmp(path, "scenes:", 7) == 0) return kin_scenes_read(cx, d, path + 7, cfg);
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return read_folder(cx, d, path, cfg);
     if (!read) return kin_webdataset_read(cx, d, path);
     kin_map text;
@@ -293,12 +322,14 @@ static kin_status read_any(kin_ctx *cx, kin_dataset *d, const char *path, const 
 static void tell_skipped(kin_ctx *cx, const kin_dataset *d, const char *path)
 {
     static const char *const why[KIN_LACKS] = {"not there", "without a caption",
-                                               "of a kind that kin does not read (JPEG, PNG, WebP)"};
+                                               "of a kind that kin does not read (JPEG, PNG, WebP)",
+                                               "without a label that can be read"};
     for (int k = 0; k < KIN_LACKS; k++) {
         for (int64_t i = 0; i < kin_min64(d->skipped, KIN_SKIPS_NAMED) && d->lacking[k]; i++) {
             if ((int)d->skip[i].lack != k) continue;
-            kin_log(cx, KIN_WARN, "%s: %lld picture%s left out, %s (first %s)", path,
-                    (long long)d->lacking[k], d->lacking[k] == 1 ? "" : "s", why[k], d->skip[i].name);
+            kin_log(cx, KIN_WARN, "%s: %lld %s%s left out, %s (first %s)", path, (long long)d->lacking[k],
+                    k == KIN_LACK_LABEL ? "row" : "picture", d->lacking[k] == 1 ? "" : "s", why[k],
+                    d->skip[i].name);
             break;
         }
     }
@@ -369,8 +400,13 @@ kin_dataset *kin_dataset_open_as(kin_ctx *cx, const char *path, const kin_datase
     } else {
         read_any(cx, d, path, cfg);
     }
+    const bool pairs = cfg->labels == KIN_LABELS_PAIRS;
+    if (cx->status == KIN_OK && d->label && (pairs || !d->classes)) kin_dataset_labelled(cx, d, pairs);
     if (cx->status == KIN_OK && d->ungrouped) kin_dataset_group(cx, d);
     if (cx->status == KIN_OK && d->items == 0) no_items(cx, d, path);
+    if (cx->status == KIN_OK && d->classes == 0 && cfg->labels == KIN_LABELS_MUST)
+        kin_fail(cx, KIN_ARG, "%s: it has no labels; a table needs a column 'label' (--csv-label-key NAME)",
+                 path);
     if (cx->status == KIN_OK) {
         tell_skipped(cx, d, path);
         return d;
@@ -394,10 +430,7 @@ kin_dataset *kin_pictures_open(kin_ctx *cx, const char *path)
 void kin_dataset_close(kin_dataset *d)
 {
     if (!d) return;
-    for (int64_t i = 0; i < d->sources; i++) {
-        kin_map_close(&d->source[i].map);
-        free(d->source[i].path);
-    }
+    for (int64_t i = 0; i < d->sources; i++) close_source(&d->source[i]);
     for (kin_text_block *b = d->text, *next; b; b = next) {
         next = b->next;
         free(b);
@@ -406,6 +439,9 @@ void kin_dataset_close(kin_dataset *d)
     free(d->caption);
     free(d->item_of);
     free(d->swap);
+    free(d->label);
+    free(d->soft);
+    free(d->class_name);
     free(d->source);
     free(d);
 }
@@ -421,6 +457,8 @@ kin_status kin_dataset_drop(kin_ctx *cx, kin_dataset *d, const bool *drop)
         }
         if (it.captions)
             memmove(&d->caption[captions], &d->caption[it.caption], (size_t)it.captions * sizeof *d->caption);
+        if (d->label && it.captions)
+            memmove(&d->label[captions], &d->label[it.caption], (size_t)it.captions * sizeof *d->label);
         for (int64_t c = 0; c < it.captions; c++) d->item_of[captions + c] = items;
         if (it.swaps) memmove(&d->swap[swaps], &d->swap[it.swap], (size_t)it.swaps * sizeof *d->swap);
         it.caption = captions;

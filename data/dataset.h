@@ -8,7 +8,13 @@
  *   benchmark    CLIP_benchmark's flickr*_karpathy.txt: a header, then NAME.jpg,CAPTION
  *   annotations  JSON: Karpathy's dataset_*.json, COCO's captions_*.json, [{"image", "caption"}], JSON Lines
  *   folder       a.jpg with a.txt or a.caption beside it; else the names of sub-folders
- * Captions: the JSON's "captions" if there are, else the .txt, one caption (Karpathy: all sentences). */
+ *   scenes       "scenes:TASK,count=..": examples of a task about made pictures (data/scenes_task.h)
+ * Captions: the JSON's "captions" if there are, else the .txt, one caption (Karpathy: all sentences).
+ *
+ * Labelled sets (a table with a column of labels, or scenes) say something about a picture AND a text:
+ * caption c with item_of[c] is an example, label[c] is what is right: true or false, a class, or several
+ * classes with weights. Classes of a set are in this order: false before true (match, yes); numbers by size;
+ * names by their bytes. */
 #ifndef KIN_DATASET_H
 #define KIN_DATASET_H
 #include "core/file.h"
@@ -25,13 +31,33 @@ typedef struct kin_swap {
     const char *kind, *caption, *swapped; /* "relation", "attribute"; true; the same words, false */
 } kin_swap;
 
+typedef struct kin_label {
+    const char *name;
+    int32_t label;   /* its class; -1: one that the classes asked for do not have */
+    int32_t targets; /* soft[target .. target + targets): 0 of them: the class alone, with weight 1 */
+    int64_t target;  /* label is the class of the heaviest, the first of equal ones */
+} kin_label;
+
+typedef struct kin_target {
+    const char *name;
+    int32_t label;
+    float weight; /* 0 < weight <= 1; of one example they need not sum to 1 */
+} kin_target;
+
 typedef struct kin_source {
     char *path;
     kin_map map;
+    uint8_t *own; /* bytes in memory, which map then describes; NULL: a mapped file */
 } kin_source;
 
 /* Why a sample was passed over. */
-typedef enum kin_lack { KIN_LACK_PICTURE, KIN_LACK_CAPTION, KIN_LACK_FORMAT, KIN_LACKS } kin_lack;
+typedef enum kin_lack {
+    KIN_LACK_PICTURE,
+    KIN_LACK_CAPTION,
+    KIN_LACK_FORMAT,
+    KIN_LACK_LABEL, /* none, or one that cannot be read */
+    KIN_LACKS
+} kin_lack;
 
 enum { KIN_SKIPS_NAMED = 100 };
 typedef struct kin_skip {
@@ -47,6 +73,11 @@ typedef struct kin_dataset {
     int64_t captions;
     kin_swap *swap;
     int64_t swaps;
+    kin_label *label; /* [captions]; NULL: not a labelled set */
+    kin_target *soft;
+    int64_t softs;
+    const char **class_name;
+    int64_t classes; /* 0: not a labelled set */
     kin_source *source;
     int64_t sources;
     bool bare;                      /* pictures without a caption are items too */
@@ -58,9 +89,16 @@ typedef struct kin_dataset {
     kin_skip skip[KIN_SKIPS_NAMED]; /* the first of them */
     /* private */
     struct kin_text_block *text;
-    int64_t item_room, caption_room, item_of_room, swap_room, source_room;
+    int64_t item_room, caption_room, item_of_room, swap_room, source_room, label_room, soft_room;
     bool ungrouped; /* captions were added to items other than the last */
 } kin_dataset;
+
+/* What is wanted of a table that has labels. */
+typedef enum kin_labels {
+    KIN_LABELS_PAIRS, /* pairs that are true: rows labelled false (no-match, no) are left out */
+    KIN_LABELS_IF,    /* its labels, where there are any */
+    KIN_LABELS_MUST   /* its labels; a set without is an error */
+} kin_labels;
 
 typedef struct kin_dataset_cfg {
     const char *split;                   /* of forms that have splits; NULL or "all": all of it */
@@ -69,6 +107,8 @@ typedef struct kin_dataset_cfg {
     bool no_restval;                     /* Karpathy's "restval" does not join "train" */
     const char *separator;               /* of a table: one character, "\t" or "tab"; NULL or "": found out */
     const char *image_key, *caption_key; /* its columns; NULL or "": found out */
+    const char *label_key;
+    kin_labels labels;
 } kin_dataset_cfg;
 
 /* NULL on failure; an empty set is a failure that says what was looked at. What a user should know (columns
@@ -89,7 +129,32 @@ kin_status kin_dataset_bytes(kin_ctx *cx, const kin_dataset *d, int64_t item, co
  * passed over as KIN_LACK_PICTURE; drop [items]. */
 kin_status kin_dataset_drop(kin_ctx *cx, kin_dataset *d, const bool *drop);
 
+/* ---- labelled sets (data/labels.c) ---- */
+
+/* Numbers the classes anew, as `names` lists them: those of a model, of the training set. Labels with other
+ * names become -1; returns how many examples that were. names is copied; -1 on failure. */
+int64_t kin_dataset_classes(kin_ctx *cx, kin_dataset *d, const char *const *names, int64_t classes);
+/* out [classes]: what is right of example c, as weights. All 0: of none of the classes. */
+void kin_dataset_target(const kin_dataset *d, int64_t c, float *out);
+/* group [captions]: texts by number in the order of first appearance, equal ones have one number. Returns how
+ * many there are; -1 on failure. */
+int64_t kin_dataset_texts(kin_ctx *cx, const kin_dataset *d, int64_t *group);
+/* seen [captions]: is this very text (case aside) said in `other` too? */
+kin_status kin_dataset_seen(kin_ctx *cx, const kin_dataset *d, const kin_dataset *other, bool *seen);
+/* Words for a label that is true (1), false (0) or neither (-1). */
+int kin_label_truth(const char *name);
+
 /* ---- for the readers of forms ---- */
+
+/* The label of the newest caption; one more class that it may have, with its weight. White space around names
+ * is cut. Every caption of a set has a label, or none has. */
+kin_status kin_dataset_label(kin_ctx *cx, kin_dataset *d, const char *name, int64_t size);
+kin_status kin_dataset_soft(kin_ctx *cx, kin_dataset *d, const char *name, int64_t size, double weight);
+/* When all are read: numbers the classes (a reader may have done so by kin_dataset_classes). pairs: leaves
+ * out what is false, and forgets the labels. */
+kin_status kin_dataset_labelled(kin_ctx *cx, kin_dataset *d, bool pairs);
+/* Room for one more element in an array of `count`; `room` is how many it has. NULL on failure. */
+void *kin_roomy(kin_ctx *cx, void *array, int64_t count, int64_t *room, size_t size);
 
 /* Strings are copied. A new swap belongs to the last item. */
 const char *kin_dataset_text(kin_ctx *cx, kin_dataset *d, const char *text, int64_t size);
@@ -106,8 +171,10 @@ kin_status kin_dataset_swap(kin_ctx *cx, kin_dataset *d, const char *kind, const
 kin_status kin_dataset_skip(kin_ctx *cx, kin_dataset *d, const char *name, kin_lack lack);
 void kin_dataset_form(kin_ctx *cx, kin_dataset *d, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Maps an archive; its index, or -1 on failure. */
+/* Maps an archive; its index, or -1 on failure. Packed by gzip: unpacked into memory, at most 1 GiB. */
 int32_t kin_dataset_source(kin_ctx *cx, kin_dataset *d, const char *path);
+/* The same of bytes in memory (malloc'ed): taken over in any case. */
+int32_t kin_dataset_memory(kin_ctx *cx, kin_dataset *d, const char *path, uint8_t *bytes, int64_t size);
 /* Does a file of this name hold a picture that kin reads? One that it does not (GIF, HEIC, TIFF)? (By
  * extension: contents are looked at when decoded.) */
 bool kin_picture_name(const char *name);
@@ -129,6 +196,7 @@ kin_status kin_annotations_read(kin_ctx *cx, kin_dataset *d, const char *path, c
                                 const kin_dataset_cfg *cfg);
 kin_status kin_table_read(kin_ctx *cx, kin_dataset *d, const char *path, const kin_map *text,
                           const kin_dataset_cfg *cfg);
+kin_status kin_scenes_read(kin_ctx *cx, kin_dataset *d, const char *path, const kin_dataset_cfg *cfg);
 kin_status kin_benchmark_read(kin_ctx *cx, kin_dataset *d, const char *path, const kin_map *text);
 
 #endif

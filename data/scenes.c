@@ -115,14 +115,22 @@ kin_status kin_scene_make(kin_ctx *cx, uint64_t key, const kin_scene_cfg *cfg, k
         return kin_fail(cx, KIN_ARG, "scenes: there is no split %d", (int)cfg->split);
     kin_rng r = kin_rng_new(kin_key(key, 0, 0));
     const int most = cfg->max_objects ? cfg->max_objects : KIN_SCENE_MAX_OBJECTS;
+    const int least = cfg->min_objects ? cfg->min_objects : KIN_SCENE_MIN_OBJECTS;
     if (most < KIN_SCENE_MIN_OBJECTS || most > KIN_SCENE_MAX_OBJECTS)
         return kin_fail(cx, KIN_ARG, "scenes: at most %d objects; it must be %d to %d", most,
                         KIN_SCENE_MIN_OBJECTS, KIN_SCENE_MAX_OBJECTS);
+    if (least < KIN_SCENE_MIN_OBJECTS || least > most)
+        return kin_fail(cx, KIN_ARG, "scenes: at least %d objects; it must be %d to %d", least,
+                        KIN_SCENE_MIN_OBJECTS, most);
     *out = (kin_scene){.size = cfg->size, .key = key};
-    out->count = KIN_SCENE_MIN_OBJECTS + (int)kin_rng_below(&r, (uint32_t)(most - KIN_SCENE_MIN_OBJECTS + 1));
-    out->pattern = (int)kin_rng_below(&r, KIN_SCENE_PATTERNS);
-    out->tone = (int)kin_rng_below(&r, KIN_SCENE_TONES);
-    draw_pairs(&r, cfg->split, out);
+    for (int trial = 0;; trial++) {
+        if (trial == 1000000) return kin_fail(cx, KIN_ARG, "scenes: no picture is as wanted");
+        out->count = least + (int)kin_rng_below(&r, (uint32_t)(most - least + 1));
+        out->pattern = (int)kin_rng_below(&r, KIN_SCENE_PATTERNS);
+        out->tone = (int)kin_rng_below(&r, KIN_SCENE_TONES);
+        draw_pairs(&r, cfg->split, out);
+        if (!cfg->wanted || cfg->wanted(out, cfg->user)) break;
+    }
     /* Five large objects do not fit: after some misses the large size is left out, then the medium one. Five
      * small ones fit nearly always, so this ends. */
     for (int miss = 0; !draw_places(&r, miss < 16 ? 3 : miss < 32 ? 2 : 1, out);) miss++;

@@ -79,6 +79,11 @@ typedef struct kin_scene_cfg {
     kin_scene_split split;
     int max_objects; /* 2 .. KIN_SCENE_MAX_OBJECTS; 0: KIN_SCENE_MAX_OBJECTS. Fewer are easier to learn from
                       */
+    int min_objects; /* 2 .. max_objects; 0: 2 */
+    /* What must be so of the colors, shapes and background (places and sizes are not drawn yet): others are
+     * drawn until it is, KIN_ARG when that takes more than a million. NULL: anything. */
+    bool (*wanted)(const kin_scene *s, const void *user);
+    const void *user;
 } kin_scene_cfg;
 
 /* The scene of a key, a pure function; pixels [size, size, 3] RGB are drawn when not NULL.

@@ -124,15 +124,19 @@ static void ground(draft *d)
     say(d, " background");
 }
 
-/* A clear relation of objects a and b; there always is one, and sometimes there are two. */
-static kin_scene_relation clear_relation(draft *d, int a, int b)
+kin_scene_relation kin_scene_relation_of(const kin_scene *s, kin_rng *r, int a, int b)
 {
     kin_scene_relation found[KIN_SCENE_RELATIONS];
     uint32_t n = 0;
     for (int is = 0; is < KIN_SCENE_RELATIONS; is++)
-        if (kin_scene_related(&d->scene->object[a], (kin_scene_relation)is, &d->scene->object[b], true))
+        if (kin_scene_related(&s->object[a], (kin_scene_relation)is, &s->object[b], true))
             found[n++] = (kin_scene_relation)is;
-    return found[kin_rng_below(d->rng, n)];
+    return found[kin_rng_below(r, n)];
+}
+
+static kin_scene_relation clear_relation(draft *d, int a, int b)
+{
+    return kin_scene_relation_of(d->scene, d->rng, a, b);
 }
 
 /* "A left of B" for objects a and b. Returns the thing that is a. */
@@ -243,8 +247,8 @@ static void say_swap(draft *d, const kin_claim *c, const char *relation, bool gr
     d->claim = *c;
 }
 
-/* A pair of captions about objects a and b, the second false; false when it cannot be had. */
-static bool swap(const kin_scene *s, kin_rng *r, int a, int b, bool attribute, kin_scene_text *out)
+bool kin_scene_swap(const kin_scene *s, kin_rng *r, int a, int b, bool attribute,
+                    char caption_out[KIN_SCENE_CAPTION], char swapped[KIN_SCENE_CAPTION])
 {
     const kin_scene_object *x = &s->object[a], *y = &s->object[b];
     if (attribute && (x->color == y->color || x->shape == y->shape)) return false;
@@ -271,10 +275,18 @@ static bool swap(const kin_scene *s, kin_rng *r, int a, int b, bool attribute, k
     }
     say_swap(&e, &wrong, relation, grounded);
     if (kin_scene_holds(s, &wrong, false)) return false;
+    memcpy(caption_out, d.text, sizeof d.text);
+    memcpy(swapped, e.text, sizeof e.text);
+    return true;
+}
+
+/* One more swap of a picture's text, unless it has been said. */
+static bool swap(const kin_scene *s, kin_rng *r, int a, int b, bool attribute, kin_scene_text *out)
+{
+    char *text = out->swap[out->swaps].caption;
+    if (!kin_scene_swap(s, r, a, b, attribute, text, out->swap[out->swaps].swapped)) return false;
     for (int k = 0; k < out->swaps; k++)
-        if (strcmp(out->swap[k].caption, d.text) == 0) return false;
-    memcpy(out->swap[out->swaps].caption, d.text, sizeof d.text);
-    memcpy(out->swap[out->swaps].swapped, e.text, sizeof e.text);
+        if (strcmp(out->swap[k].caption, text) == 0) return false;
     out->swap[out->swaps++].attribute = attribute;
     return true;
 }

@@ -49,6 +49,15 @@ typedef struct kin_scene_text {
  * arguments and block[i].key. False when a caption of its own could not be found: draw the scene again. */
 bool kin_scene_describe(const kin_scene *block, int n, int i, kin_scene_text *out);
 
+/* "a red circle left of a blue square", true of objects a and b, and the same words with the two exchanged
+ * (or their colors: attribute), false. Now and then with sizes and the background. False when such a pair
+ * cannot be had. */
+bool kin_scene_swap(const kin_scene *s, kin_rng *r, int a, int b, bool attribute,
+                    char caption[KIN_SCENE_CAPTION], char swapped[KIN_SCENE_CAPTION]);
+
+/* A clear relation of objects a and b: there is one, sometimes there are two, then one of them. */
+kin_scene_relation kin_scene_relation_of(const kin_scene *s, kin_rng *r, int a, int b);
+
 /* Block `index` of a stream: its KIN_SCENE_BLOCK scenes and what is said about them. KIN_ARG like
  * kin_scene_make. */
 kin_status kin_scene_block(kin_ctx *cx, uint64_t seed, const kin_scene_cfg *cfg, int64_t index,
