@@ -340,6 +340,7 @@ json_t *kin_dataset_check(kin_ctx *cx, const kin_dataset *d, const kin_check_cfg
     if (cx->status == KIN_OK) {
         const bool usable = c.readable >= 2 && different >= 2;
         tell_preview(&c);
+        if (d->label) json_object_set_new(c.out, "labels", kin_labels_check(cx, d));
         json_object_set_new(c.out, "usable", json_boolean(usable));
         json_object_set_new(c.out, "verdict",
                             json_string(usable           ? "usable"

@@ -14,9 +14,9 @@ typedef struct kin_check_cfg {
     uint64_t seed;                  /* of the split */
 } kin_check_cfg;
 
-/* The report, owned by the caller; NULL on failure:
+/* The report, owned by the caller; NULL on failure (labels: of labelled sets, data/check_labels.c):
  *   {"form", "usable", "verdict", "images", "captions", "captions_per_image": {min, mean, max},
- *    "skipped": {"no_picture", "no_caption", "other_format", "first": [{"name", "why"}]},
+ *    "skipped": {"no_picture", "no_caption", "other_format", "no_label", "first": [{"name", "why"}]},
  *    "readable", "kinds": {"JPEG", "PNG", "WebP"}, "broken", "broken_first": [{"picture", "error"}],
  *    "misnamed", "misnamed_first": [{"picture", "kind"}], "rotated", "width", "height": {min, median, max},
  *    "duplicate_images", "duplicate_images_first": [[a, b]], "duplicate_captions",
@@ -27,6 +27,13 @@ typedef struct kin_check_cfg {
  * other. Usable: at least two pictures that can be read, with at least two different captions. split
  * [items] of zeros, may be NULL: 0 train, 1 val, 2 test; equal pictures are never parted. */
 json_t *kin_dataset_check(kin_ctx *cx, const kin_dataset *d, const kin_check_cfg *cfg, uint8_t *split);
+
+/* {"examples", "classes": [{"name", "n"}], "majority", "soft", "texts": {"repeated", "one_label", "best"},
+ * "pictures": the same}: n counts examples of the class (the heaviest one of soft labels), majority is the
+ * share of the most frequent. Of texts (pictures) with more than one example: how many, how many always have
+ * the same label, and best: the accuracy on those examples of who knows the text (picture) alone and its most
+ * frequent label. */
+json_t *kin_labels_check(kin_ctx *cx, const kin_dataset *d);
 
 /* Karpathy's JSON of this split. Pictures are named from the file's folder on (absolutely when they lie
  * elsewhere), those in tars by the names of members: then the file must lie beside the tars. */

@@ -235,7 +235,12 @@ bool kin_split_wanted(const kin_dataset_cfg *cfg, const char *have)
 {
     const char *want = cfg->split;
     if (!have || !want || !*want || strcmp(want, "all") == 0) return true;
-    if (strcmp(have, want) == 0) return true;
+    const size_t n = strlen(have);
+    for (const char *at = want; *at; at += *at == ',') { /* "dev,hidden" */
+        const size_t length = strcspn(at, ",");
+        if (length == n && strncmp(at, have, n) == 0) return true;
+        at += length;
+    }
     return strcmp(want, "train") == 0 && strcmp(have, "restval") == 0 && !cfg->no_restval;
 }
 

@@ -28,6 +28,8 @@ struct kin_places {
     char *folder[FOLDERS];
     int64_t folders, last; /* last: where the newest picture was found */
     bool here_first;
+    char *home;           /* of the table or the JSON */
+    bool unpacked, above; /* packed archives were opened; tars beside the parent were */
 };
 
 static entry *find(const table *t, const char *name)
@@ -110,14 +112,9 @@ static kin_status add_folder(kin_ctx *cx, kin_places *p, const char *path, int d
     return cx->status;
 }
 
-static kin_status look_around(kin_ctx *cx, kin_places *p, const char *folder)
+static kin_status add_archives(kin_ctx *cx, kin_places *p, const char *folder, const char *end)
 {
-    KIN_TRY(add_folder(cx, p, folder, DEEP));
-    char *parent = kin_ends(folder, "annotations") ? kin_sprintf(cx, "%s/..", folder) : NULL;
-    if (parent) add_folder(cx, p, parent, DEEP);
-    free(parent);
-    KIN_TRY(cx->status);
-    char *pattern = kin_sprintf(cx, "%s/*.tar", folder);
+    char *pattern = kin_sprintf(cx, "%s/*%s", folder, end);
     glob_t found = {0};
     const int rc = pattern ? glob(pattern, 0, NULL, &found) : GLOB_NOMATCH;
     free(pattern);
@@ -127,15 +124,41 @@ static kin_status look_around(kin_ctx *cx, kin_places *p, const char *folder)
     return cx->status;
 }
 
+static kin_status look_around(kin_ctx *cx, kin_places *p, const char *folder)
+{
+    KIN_TRY(add_folder(cx, p, folder, DEEP));
+    char *parent = kin_ends(folder, "annotations") ? kin_sprintf(cx, "%s/..", folder) : NULL;
+    if (parent) add_folder(cx, p, parent, DEEP);
+    free(parent);
+    KIN_TRY(cx->status);
+    return add_archives(cx, p, folder, ".tar");
+}
+
+/* When a picture is missing: packed archives there; and when there is none at all, tars one folder up. False:
+ * there is nothing more to look at. */
+static bool look_further(kin_ctx *cx, kin_places *p)
+{
+    if (!p->unpacked) {
+        p->unpacked = true;
+        return add_archives(cx, p, p->home, ".tar.gz") == KIN_OK &&
+               add_archives(cx, p, p->home, ".tgz") == KIN_OK;
+    }
+    if (p->above || p->d->items > 0) return false;
+    p->above = true;
+    char *parent = kin_sprintf(cx, "%s/..", p->home);
+    if (parent) add_archives(cx, p, parent, ".tar");
+    free(parent);
+    return cx->status == KIN_OK;
+}
+
 kin_places *kin_places_open(kin_ctx *cx, kin_dataset *d, const char *file, bool here_first)
 {
     kin_places *p = kin_alloc0(cx, 1, sizeof *p);
     if (!p) return NULL;
     p->d = d;
     p->here_first = here_first;
-    char *folder = kin_folder_of(cx, file);
-    if (folder) look_around(cx, p, folder);
-    free(folder);
+    p->home = kin_folder_of(cx, file);
+    if (p->home) look_around(cx, p, p->home);
     if (cx->status == KIN_OK) return p;
     kin_places_close(p);
     return NULL;
@@ -145,6 +168,7 @@ void kin_places_close(kin_places *p)
 {
     if (!p) return;
     for (int64_t i = 0; i < p->folders; i++) free(p->folder[i]);
+    free(p->home);
     free(p->member.slot);
     free(p->known.slot);
     free(p);
@@ -179,8 +203,13 @@ static char *find_file(kin_ctx *cx, kin_places *p, const char *under, const char
 /* A new item, or one passed over: its number, -1 without one. */
 static int64_t locate(kin_ctx *cx, kin_places *p, const char *folder, const char *name)
 {
-    const entry *m = p->member.room ? find(&p->member, base(name)) : NULL;
-    char *path = m && m->name ? NULL : find_file(cx, p, folder, name);
+    const entry *m;
+    char *path;
+    do {
+        m = p->member.room ? find(&p->member, base(name)) : NULL;
+        path = m && m->name ? NULL : find_file(cx, p, folder, name);
+    } while (cx->status == KIN_OK && !path && !(m && m->name) && look_further(cx, p));
+    if (cx->status != KIN_OK) return -1;
     if (m && m->name)
         kin_dataset_item(cx, p->d, name, m->source, m->at, m->size);
     else if (path)

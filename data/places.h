@@ -1,7 +1,9 @@
 /* places: where the pictures are that a table or a JSON file names. They lie in tars beside the file (known
  * by the name of a member), or in folders near it: in the one that the file says, beside it, in a folder
  * beside it (two deep: images/, val2014/, Flicker8k_Dataset/), the same beside its parent when it lies in a
- * folder called annotations, or, a path as it is, from the current folder. */
+ * folder called annotations, or, a path as it is, from the current folder. When one is missing: also in
+ * .tar.gz and .tgz beside the file (unpacked into memory), and, when there is none at all, in tars beside its
+ * parent. */
 #ifndef KIN_PLACES_H
 #define KIN_PLACES_H
 #include "data/dataset.h"

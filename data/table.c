@@ -18,12 +18,14 @@ static const char *const image_names[] = {"filepath",  "image",      "image_path
                                           "file_path", NULL};
 static const char *const caption_names[] = {"title", "caption",     "captions", "text",   "txt", "sentence",
                                             "raw",   "description", "comment",  "prompt", NULL};
+static const char *const label_names[] = {"label", "labels",     "target", "answer", "answers",
+                                          "class", "gold_label", "truth",  "match",  NULL};
 static const char *const split_values[] = {"train", "val", "test", "restval", "dev", "unused", NULL};
 
 typedef struct table {
     char separator;
     bool header;
-    int64_t image, caption, split; /* columns; -1: none */
+    int64_t image, caption, split, label; /* columns; -1: none */
     int64_t columns;
     char names[512]; /* "a, b" */
 } table;
@@ -64,28 +66,33 @@ static int64_t picture_length(const char *s)
     return kin_picture_name(name) ? n : 0;
 }
 
-/* A table without a header: the column of pictures' names, of splits, and of the longest text. */
+/* A table without a header: the column of pictures' names, of splits, of true and false, and of the longest
+ * text. */
 static bool guess_columns(kin_ctx *cx, table *t, const kin_map *text)
 {
     kin_csv c;
     enum { COLUMNS = 32 };
-    int64_t pictures[COLUMNS] = {0}, splits[COLUMNS] = {0}, letters[COLUMNS] = {0}, rows = 0;
+    int64_t pictures[COLUMNS] = {0}, splits[COLUMNS] = {0}, truths[COLUMNS] = {0}, letters[COLUMNS] = {0},
+            rows = 0;
     kin_csv_open(&c, (const char *)text->bytes, text->size, t->separator);
     for (; rows < LOOKED_AT && kin_csv_next(cx, &c); rows++) {
         for (int64_t i = 0; i < kin_min64(c.fields, COLUMNS); i++) {
             const char *s = kin_csv_field(&c, i);
             pictures[i] += picture_length(s) > 0;
             splits[i] += index_in(split_values, s) >= 0 && *s;
+            truths[i] += kin_label_truth(s) >= 0;
             letters[i] += (int64_t)strlen(s);
         }
     }
     kin_csv_close(&c);
-    t->image = t->caption = t->split = -1;
+    t->image = t->caption = t->split = t->label = -1;
     for (int64_t i = 0; i < kin_min64(t->columns, COLUMNS); i++) {
         if (t->image < 0 && pictures[i] > rows / 2)
             t->image = i;
         else if (t->split < 0 && splits[i] == rows && rows > 0)
             t->split = i;
+        else if (t->label < 0 && truths[i] == rows && rows > 0)
+            t->label = i;
         else if (t->caption < 0 || letters[i] > letters[t->caption])
             t->caption = i;
     }
@@ -106,6 +113,8 @@ static int try_separator(kin_ctx *cx, const kin_map *text, table *t)
         t->image = column_of(&c, image_names);
         t->caption = column_of(&c, caption_names);
         t->split = column_of(&c, name_split);
+        t->label = column_of(&c, label_names);
+        if (t->label == t->image || t->label == t->caption) t->label = -1;
         for (int64_t i = 0; i < c.fields; i++) {
             const size_t n = strlen(t->names);
             pictures |= picture_length(kin_csv_field(&c, i)) > 0;
@@ -152,6 +161,8 @@ static kin_status choose_columns(kin_ctx *cx, const char *path, const kin_csv *c
 {
     KIN_TRY(take_key(cx, path, c, t, cfg->image_key, "--csv-img-key", &t->image));
     KIN_TRY(take_key(cx, path, c, t, cfg->caption_key, "--csv-caption-key", &t->caption));
+    KIN_TRY(take_key(cx, path, c, t, cfg->label_key, "--csv-label-key", &t->label));
+    if (t->label == t->image || t->label == t->caption) t->label = -1;
     const bool given = cfg->image_key && *cfg->image_key;
     static const char *const what[] = {"pictures", "captions"}, *const flag[] = {"img", "caption"};
     for (int k = 0; k < 2; k++)
@@ -209,10 +220,44 @@ static kin_status add_captions(kin_ctx *cx, kin_dataset *d, int64_t item, const 
     return cx->status;
 }
 
+/* {"a": 0.7, "b": 0.3}: each a name with a weight above 0 and up to 1. */
+static bool is_weights(const json_t *o)
+{
+    const char *name;
+    json_t *v;
+    if (json_object_size(o) == 0) return false;
+    json_object_foreach(
+        (json_t *)kin_only_read(o), name,
+        v) if (!(json_number_value(v) > 0.0 && json_number_value(v) <= 1.0 && *name)) return false;
+    return true;
+}
+
+/* Is this a label? Soft ones are parsed into *soft (NULL: it is a name). */
+static bool read_label(const char *text, json_t **soft)
+{
+    kin_ctx quiet = {0};
+    *soft = NULL;
+    text += strspn(text, " \t");
+    if (*text != '{') return *text != '\0';
+    *soft = kin_json_parse(&quiet, "label", text, strlen(text));
+    return is_weights(*soft);
+}
+
+static kin_status add_label(kin_ctx *cx, kin_dataset *d, const char *text, const json_t *soft)
+{
+    const char *name;
+    json_t *v;
+    KIN_TRY(kin_dataset_label(cx, d, text, (int64_t)strlen(text)));
+    json_object_foreach((json_t *)kin_only_read(soft), name, v)
+        KIN_TRY(kin_dataset_soft(cx, d, name, (int64_t)strlen(name), json_number_value(v)));
+    return KIN_OK;
+}
+
 static kin_status read_row(kin_ctx *cx, kin_dataset *d, kin_places *p, const char *path, const kin_csv *c,
-                           const table *t)
+                           const table *t, const kin_dataset_cfg *cfg)
 {
     char name[1100];
+    json_t *soft = NULL;
     const int64_t n = c->fields > t->image ? picture_length(kin_csv_field(c, t->image)) : 0;
     const char *field = c->fields > t->image ? kin_csv_field(c, t->image) : "";
     if (c->fields <= kin_max64(t->image, t->caption) || !*field) {
@@ -235,7 +280,20 @@ static kin_status read_row(kin_ctx *cx, kin_dataset *d, kin_places *p, const cha
         text = kin_csv_rest(c, t->caption, &size);
         size = (int64_t)strnlen(text, (size_t)size);
     }
-    return add_captions(cx, d, item, text, size);
+    if (t->label < 0) return add_captions(cx, d, item, text, size);
+    const int64_t before = d->captions;
+    const char *label = c->fields > t->label ? kin_csv_field(c, t->label) : "";
+    const bool readable = read_label(label, &soft);
+    snprintf(name, sizeof name, "%.1000s line %lld", path, (long long)c->line);
+    /* A row without a label may be a pair all the same. */
+    if (!readable && cfg->labels != KIN_LABELS_PAIRS)
+        kin_dataset_skip(cx, d, name, KIN_LACK_LABEL);
+    else if (kin_dataset_caption_of(cx, d, item, text, size) == KIN_OK && d->captions == before)
+        kin_dataset_skip(cx, d, name, KIN_LACK_CAPTION);
+    else if (cx->status == KIN_OK)
+        add_label(cx, d, readable ? label : "true", readable ? soft : NULL);
+    json_decref(soft);
+    return cx->status;
 }
 
 static kin_status read_rows(kin_ctx *cx, kin_dataset *d, const char *path, const kin_map *text, table *t,
@@ -253,7 +311,7 @@ static kin_status read_rows(kin_ctx *cx, kin_dataset *d, const char *path, const
         if (split) kin_split_note(splits, sizeof splits, split);
         if (!kin_split_wanted(cfg, split)) continue;
         wanted++;
-        if (read_row(cx, d, p, path, &c, t) != KIN_OK)
+        if (read_row(cx, d, p, path, &c, t, cfg) != KIN_OK)
             kin_within(cx, "%s: line %lld", path, (long long)c.line);
     }
     kin_csv_close(&c);

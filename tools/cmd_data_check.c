@@ -51,12 +51,15 @@ static void print_skipped(const json_t *r)
 {
     const json_t *s = json_object_get(r, "skipped"), *v;
     size_t i;
-    printf("left out   %lld not there, %lld without a caption, %lld of a kind that kin does not read\n",
+    printf("left out   %lld not there, %lld without a caption, %lld of a kind that kin does not read",
            number(s, "no_picture"), number(s, "no_caption"), number(s, "other_format"));
+    if (number(s, "no_label") > 0) printf(", %lld without a label that can be read", number(s, "no_label"));
+    printf("\n");
     json_array_foreach(json_object_get(s, "first"), i, v)
         printf("           %s: %s\n", text(v, "name"),
                strcmp(text(v, "why"), "no_picture") == 0   ? "not there"
                : strcmp(text(v, "why"), "no_caption") == 0 ? "no caption"
+               : strcmp(text(v, "why"), "no_label") == 0   ? "no label, or not one"
                                                            : "not JPEG, PNG or WebP");
 }
 
@@ -83,6 +86,31 @@ static void print_captions(const json_t *r)
                100.0 * (double)number(n, "over") / all);
 }
 
+static void print_labels(const json_t *l)
+{
+    static const char *const of[] = {"text", "picture"};
+    const json_t *classes = json_object_get(l, "classes"), *v;
+    size_t i;
+    printf("labels     %zu classes of %lld examples; the most frequent is %.1f %% of them\n",
+           json_array_size(classes), number(l, "examples"), 100.0 * real(l, "majority"));
+    json_array_foreach(classes, i, v)
+    {
+        if (i == 12) break;
+        printf("           %-20s %8lld  %5.1f %%\n", text(v, "name"), number(v, "n"),
+               100.0 * (double)number(v, "n") / (double)kin_max64(1, number(l, "examples")));
+    }
+    if (json_array_size(classes) > i) printf("           and %zu more\n", json_array_size(classes) - i);
+    if (number(l, "soft") > 0) printf("           %lld have several, with weights\n", number(l, "soft"));
+    for (int k = 0; k < 2; k++) {
+        v = json_object_get(l, k ? "pictures" : "texts");
+        if (number(v, "repeated") == 0) continue;
+        printf("           %lld %ss have more than one example, %lld of them always the same label: knowing "
+               "the %s "
+               "alone gives %.1f %%\n",
+               number(v, "repeated"), of[k], number(v, "one_label"), of[k], 100.0 * real(v, "best"));
+    }
+}
+
 static void print_report(const char *path, const json_t *r)
 {
     const json_t *per = json_object_get(r, "captions_per_image"), *v, *c;
@@ -94,6 +122,7 @@ static void print_report(const char *path, const json_t *r)
     print_skipped(r);
     print_pictures(r);
     print_captions(r);
+    if (json_object_get(r, "labels")) print_labels(json_object_get(r, "labels"));
     json_array_foreach(json_object_get(r, "preview"), i, v)
     {
         printf("%s%s\n", i ? "           " : "preview    ", text(v, "picture"));
@@ -130,7 +159,7 @@ int cmd_data_check(kin_ctx *cx, int argc, char **argv)
     const char *path = NULL, *vocabulary = NULL, *split_out = NULL;
     int64_t context = 77, preview = 3, seed = 0;
     bool json = false;
-    kin_dataset_cfg open = {.split = "all"};
+    kin_dataset_cfg open = {.split = "all", .labels = KIN_LABELS_IF};
     const cli_flag flags[] = {
         {"--split", CLI_TEXT, &open.split, NULL, NULL, "NAME look at this split alone (all)"},
         {"--tokenizer", CLI_TEXT, &vocabulary, NULL, NULL, "P vocabulary or model folder: lengths in tokens"},
@@ -141,6 +170,7 @@ int cmd_data_check(kin_ctx *cx, int argc, char **argv)
         {"--csv-separator", CLI_TEXT, &open.separator, NULL, NULL, "C of a table: a character, or tab"},
         {"--csv-img-key", CLI_TEXT, &open.image_key, NULL, NULL, "NAME its column of pictures"},
         {"--csv-caption-key", CLI_TEXT, &open.caption_key, NULL, NULL, "NAME its column of captions"},
+        {"--csv-label-key", CLI_TEXT, &open.label_key, NULL, NULL, "NAME its column of labels"},
         {"--json", CLI_SWITCH, NULL, NULL, &json, "print JSON"},
         CLI_END,
     };
