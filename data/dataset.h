@@ -101,7 +101,7 @@ typedef enum kin_labels {
 } kin_labels;
 
 typedef struct kin_dataset_cfg {
-    const char *split;                   /* of forms that have splits; "a,b": of these; NULL or "all": all of it */
+    const char *split;                   /* where there are; "a,b": of these; NULL or "all": all */
     bool twins;                          /* see kin_dataset_open */
     bool bare;                           /* pictures without a caption too */
     bool no_restval;                     /* Karpathy's "restval" does not join "train" */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/rng.h"
+#include "train/bootstrap.h"
 
 const int kin_recall_at[KIN_RECALLS] = {1, 5, 10};
 
@@ -161,35 +161,21 @@ typedef struct cluster {
     int64_t text_hits[KIN_RECALLS], image_hits[KIN_RECALLS];
 } cluster;
 
-static int ascending_reals(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void interval(double *recall, int64_t n, double *low, double *high)
-{
-    qsort(recall, (size_t)n, sizeof *recall, ascending_reals);
-    *low = recall[(int64_t)(0.025 * (double)(n - 1))];
-    *high = recall[n - 1 - (int64_t)(0.025 * (double)(n - 1))];
-}
-
 /* Resamples images together with their captions, which are not independent of one another. */
 static kin_status bootstrap(kin_ctx *cx, const kin_retrieval_in *in, const cluster *of, kin_retrieval *out)
 {
     const int64_t n = in->bootstrap;
     double *recall = kin_alloc(cx, n * 2 * KIN_RECALLS, sizeof *recall); /* [2 K][n] */
-    if (!recall) return cx->status;
-    for (int64_t r = 0; r < n; r++) {
-        kin_rng rng = kin_rng_new(kin_key(0x626f6f74ull, (uint64_t)r, 0)); /* "boot" */
+    uint32_t *times = kin_alloc(cx, in->images, sizeof *times);
+    for (int64_t r = 0; recall && times && r < n; r++) {
         cluster sum = {0};
-        for (int64_t draw = 0; draw < in->images; draw++) {
-            const cluster *c = &of[kin_rng_below(&rng, (uint32_t)in->images)];
-            sum.texts += c->texts;
-            sum.image += c->image;
+        kin_resample(r, in->images, times);
+        for (int64_t i = 0; i < in->images; i++) {
+            sum.texts += times[i] * of[i].texts;
+            sum.image += times[i] * of[i].image;
             for (int k = 0; k < KIN_RECALLS; k++) {
-                sum.text_hits[k] += c->text_hits[k];
-                sum.image_hits[k] += c->image_hits[k];
+                sum.text_hits[k] += times[i] * of[i].text_hits[k];
+                sum.image_hits[k] += times[i] * of[i].image_hits[k];
             }
         }
         for (int k = 0; k < KIN_RECALLS; k++) {
@@ -197,12 +183,13 @@ static kin_status bootstrap(kin_ctx *cx, const kin_retrieval_in *in, const clust
             recall[(KIN_RECALLS + k) * n + r] = (double)sum.image_hits[k] / (double)kin_max64(1, sum.image);
         }
     }
-    for (int k = 0; k < KIN_RECALLS; k++) {
-        interval(recall + k * n, n, &out->image.low[k], &out->image.high[k]);
-        interval(recall + (KIN_RECALLS + k) * n, n, &out->text.low[k], &out->text.high[k]);
+    for (int k = 0; recall && times && k < KIN_RECALLS; k++) {
+        kin_percentiles(recall + k * n, n, &out->image.low[k], &out->image.high[k]);
+        kin_percentiles(recall + (KIN_RECALLS + k) * n, n, &out->text.low[k], &out->text.high[k]);
     }
     free(recall);
-    return KIN_OK;
+    free(times);
+    return cx->status;
 }
 
 /* Ranks of each query, where they are wanted. */
@@ -337,9 +324,9 @@ static kin_status first_captions(kin_ctx *cx, const kin_retrieval_in *in, kin_re
 kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retrieval *out)
 {
     KIN_TRY(check(cx, in->image_of, in->texts, in->images, in->E));
-    if (in->bootstrap < 0 || in->bootstrap > 1000000)
-        return kin_fail(cx, KIN_ARG, "retrieval: bootstrap is %lld, it must be 0 to 1000000",
-                        (long long)in->bootstrap);
+    if (in->bootstrap < 0 || in->bootstrap > KIN_MOST_RESAMPLES)
+        return kin_fail(cx, KIN_ARG, "retrieval: bootstrap is %lld, it must be 0 to %d",
+                        (long long)in->bootstrap, KIN_MOST_RESAMPLES);
     if (in->per_image > 0) return first_captions(cx, in, out);
     return rank_and_measure(cx, in, out);
 }

@@ -1,0 +1,32 @@
+/* bootstrap: intervals by drawing what was measured again, with replacement (Efron). What is drawn are
+ * clusters: examples that are not independent of one another (captions of a picture, pictures of a sentence)
+ * come together or not at all. Resample r is the same for every measure, so that two can be compared. */
+#ifndef KIN_BOOTSTRAP_H
+#define KIN_BOOTSTRAP_H
+#include "core/base.h"
+
+enum { KIN_MOST_RESAMPLES = 1000000 };
+
+/* times [clusters]: how often each is drawn in resample r, clusters draws in all. */
+void kin_resample(int64_t r, int64_t clusters, uint32_t *times);
+/* The 95 % interval of n values, sorted here: elements floor(0.025 (n - 1)) from either end. */
+void kin_percentiles(double *value, int64_t n, double *low, double *high);
+
+/* Numbers groups 0 .. in the order in which they appear in of [n] (any numbers; NULL: each its own) into
+ * group [n]. Returns how many; -1 on failure. */
+int64_t kin_groups(kin_ctx *cx, const int64_t *of, int64_t n, int64_t *group);
+
+typedef struct kin_difference {
+    double a, b;       /* means */
+    double difference; /* of b from a: b - a */
+    double low, high;  /* its 95 % interval */
+    double not_above;  /* share of resamples in which b is not above a */
+    int64_t n, groups, resamples;
+} kin_difference;
+
+/* Is b better than a, measured on the same n queries? (1 and 0: hits at K, right answers; or any other
+ * numbers.) group as above. KIN_ARG for n < 1 or resamples that are not 1 .. KIN_MOST_RESAMPLES. */
+kin_status kin_paired_bootstrap(kin_ctx *cx, const double *a, const double *b, const int64_t *group,
+                                int64_t n, int64_t resamples, kin_difference *out);
+
+#endif
