@@ -13,7 +13,7 @@
 const char *kin_status_name(kin_status s)
 {
     switch (s) {
-#define X(code, value, text) \
+#define X(code, value, text)                                                                                 \
     case KIN_##code: return text;
         KIN_STATUS_MAP(X)
 #undef X
@@ -178,6 +178,7 @@ kin_status kin_read_file(kin_ctx *cx, const char *path, int64_t limit, uint8_t *
 
 kin_status kin_make_dirs(kin_ctx *cx, const char *path)
 {
+    if (!*path) return kin_fail(cx, KIN_ARG, "cannot make a folder without a name");
     char *p = kin_strdup(cx, path);
     if (!p) return cx->status;
     kin_status rc = KIN_OK;

@@ -35,6 +35,16 @@ kin_file *kin_file_new(kin_ctx *cx, const char *path)
     return NULL;
 }
 
+kin_status kin_file_check(kin_ctx *cx, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return kin_fail(cx, KIN_IO, "%s: it is a folder; a file is to be written", path);
+    kin_file *f = kin_file_new(cx, path);
+    kin_file_abandon(f);
+    return f ? KIN_OK : kin_within(cx, "%s cannot be written", path);
+}
+
 kin_status kin_file_write(kin_ctx *cx, kin_file *f, const void *data, int64_t size)
 {
     const uint8_t *p = data;

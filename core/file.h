@@ -11,6 +11,8 @@ kin_status kin_file_write(kin_ctx *cx, kin_file *f, const void *data, int64_t si
 kin_status kin_file_finish(kin_ctx *cx, kin_file *f);
 /* All of it at once. */
 kin_status kin_write_file(kin_ctx *cx, const char *path, const void *data, int64_t size);
+/* Can PATH be written? Asked before long work whose result goes there; leaves nothing behind. */
+kin_status kin_file_check(kin_ctx *cx, const char *path);
 void kin_file_abandon(kin_file *f); /* frees, removes PATH.tmp; NULL is allowed */
 
 /* Reads a file from end to end, a part at a time: any size in little memory. */

@@ -23,7 +23,7 @@ static int make_model(void **state)
 {
     (void)state;
     strcpy(folder, "/tmp/kin-api-XXXXXX");
-    return mkdtemp(folder) && make_tiny_model(folder) ? 0 : -1;
+    return mkdtemp(folder) && make_tiny_model(folder, "infonce") ? 0 : -1;
 }
 
 static int remove_model(void **state)
@@ -103,6 +103,29 @@ static void test_scores(void **state)
     const int64_t n = kin_tokenize(k, "a red ring", ids);
     assert_true(n >= 3 && n <= 32);
     assert_int_equal(kin_tokenize(k, NULL, ids), -1);
+    kin_close(k);
+}
+
+/* A model of the sigmoid loss says a probability of each pair by itself. */
+static void test_pairwise_scores(void **state)
+{
+    (void)state;
+    char sigmoid[80];
+    kin_ctx cx = {0};
+    snprintf(sigmoid, sizeof sigmoid, "%s/sigmoid", folder);
+    assert_int_equal(kin_make_dirs(&cx, sigmoid), KIN_OK);
+    assert_true(make_tiny_model(sigmoid, "siglip"));
+    kin *k = kin_open(sigmoid, 1);
+    const char *const texts[] = {"a red ring", "a blue star", "a red ring"};
+    float rows[3][16], cosine[3][3], p[3][3];
+    assert_int_equal(kin_embed_text(k, texts, 3, rows[0]), 0);
+    assert_int_equal(kin_cosines(k, rows[0], 3, rows[0], 3, cosine[0]), 0);
+    assert_int_equal(kin_probabilities(k, rows[0], 3, rows[0], 3, p[0]), 0);
+    for (int i = 0; i < 9; i++) {
+        const double want = 1.0 / (1.0 + exp(10.0 - kin_scale(k) * (double)cosine[i / 3][i % 3]));
+        assert_true(fabs((double)p[i / 3][i % 3] - want) < 1e-6);
+    }
+    assert_true(p[0][0] > 0.9f && p[0][2] > 0.9f); /* not shared out among equals, as a softmax does */
     kin_close(k);
 }
 
@@ -229,8 +252,8 @@ static void test_no_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_embeds), cmocka_unit_test(test_scores),
-                                       cmocka_unit_test(test_index), cmocka_unit_test(test_mapped),
-                                       cmocka_unit_test(test_no_model)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_embeds), cmocka_unit_test(test_scores), cmocka_unit_test(test_pairwise_scores),
+        cmocka_unit_test(test_index),  cmocka_unit_test(test_mapped), cmocka_unit_test(test_no_model)};
     return cmocka_run_group_tests_name("api", tests, make_model, remove_model);
 }

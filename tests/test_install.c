@@ -134,7 +134,7 @@ static int make_folder(void **state)
     if (!mkdtemp(folder)) return -1;
     char path[128];
     snprintf(path, sizeof path, "%s/model", folder);
-    if (kin_make_dirs(&cx, path) != KIN_OK || !make_tiny_model(path)) return -1;
+    if (kin_make_dirs(&cx, path) != KIN_OK || !make_tiny_model(path, "infonce")) return -1;
     uint8_t pixels[40 * 30 * 3];
     for (int k = 0; k < 2; k++) {
         for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * (k ? 7 : 3) + i / 150);

@@ -223,7 +223,7 @@ static void misfits_are_named(void **state)
     snprintf(lines, sizeof lines, "model = %s\nbatch = 8\nsteps = 1\n", in_folder("nowhere"));
     train(&cx, &h, lines);
     snprintf(want, sizeof want,
-             "model '%s': no such file or model folder, and no such name; names are: ", in_folder("nowhere"));
+             "model '%s': no such file, and no such name; names are: ", in_folder("nowhere"));
     assert_non_null(strstr(cx.message, want));
     kin_make_dirs(&cx, in_folder("empty"));
     snprintf(lines, sizeof lines, "model = %s\nresume = %s\nsteps = 1\n", in_folder("model.json"),

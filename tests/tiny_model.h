@@ -3,7 +3,8 @@
 #define KIN_TESTS_TINY_MODEL_H
 #include <stdbool.h>
 
-/* Embeddings of 16 numbers, pictures of 32 x 32, texts of 32 ids. Into an existing folder. */
-bool make_tiny_model(const char *folder);
+/* Embeddings of 16 numbers, pictures of 32 x 32, texts of 32 ids; loss "infonce" or "siglip" (a logit bias of
+ * -10). Into an existing folder. */
+bool make_tiny_model(const char *folder, const char *loss);
 
 #endif

@@ -1,5 +1,6 @@
 #include "tools/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,8 +94,9 @@ static bool set(kin_ctx *cx, const cli_flag *f, const char *value)
         return true;
     }
     char *end;
+    errno = 0;
     const long long n = strtoll(value, &end, 10);
-    if (!*value || *end || n < 0) {
+    if (!*value || *end || n < 0 || errno) {
         kin_fail(cx, KIN_ARG, "%s: '%s' is not a whole number", f->name, value);
         return false;
     }
@@ -142,6 +144,14 @@ bool cli_parse(kin_ctx *cx, int argc, char **argv, const char *usage, const cli_
         if (!set(cx, f, equals ? equals + 1 : argv[++i])) return false;
     }
     return true;
+}
+
+bool cli_within(kin_ctx *cx, const char *flag, int64_t number, int64_t least, int64_t most)
+{
+    if (number >= least && number <= most) return true;
+    kin_fail(cx, KIN_ARG, "%s: %lld is not from %lld to %lld", flag, (long long)number, (long long)least,
+             (long long)most);
+    return false;
 }
 
 bool cli_need(kin_ctx *cx, const char *value, const char *flag)

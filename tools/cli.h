@@ -60,6 +60,9 @@ bool cli_config(kin_ctx *cx, int argc, char **argv, const char *usage, kin_confi
 typedef void (*cli_flag_fn)(void *user, const char *flag, const char *argument, const char *help);
 void cli_list_flags(const cli_row *command, cli_flag_fn each, void *user);
 
+/* Is a flag's number from least to most? Says so if not. */
+bool cli_within(kin_ctx *cx, const char *flag, int64_t number, int64_t least, int64_t most);
+
 /* Says that a flag is needed: false. */
 bool cli_need(kin_ctx *cx, const char *value, const char *flag);
 

@@ -28,14 +28,16 @@ int cmd_data(kin_ctx *cx, int argc, char **argv)
         kin_fail(cx, KIN_ARG, "what data? There is: kin data check PATH, kin data scenes --out DIR");
         return CLI_USAGE;
     }
-    if (!cli_need(cx, out, "--out")) return CLI_USAGE;
+    if (!cli_need(cx, out, "--out") || (size && !cli_within(cx, "--size", size, 32, KIN_SCENE_MAX_SIZE)) ||
+        (objects && !cli_within(cx, "--max-objects", objects, 2, KIN_SCENE_MAX_OBJECTS)))
+        return CLI_USAGE;
     const kin_scenes_cfg cfg = {.out = out,
                                 .count = count,
                                 .seed = (uint64_t)seed,
                                 .split = split,
                                 .shard_size = shard,
-                                .size = (int)kin_min64(size, KIN_SCENE_MAX_SIZE + 1),
-                                .max_objects = (int)kin_min64(objects, KIN_SCENE_MAX_OBJECTS + 1)};
+                                .size = (int)size,
+                                .max_objects = (int)objects};
     if (kin_scenes_write(cx, &cfg) != KIN_OK) return CLI_FAILED;
     printf("%s: %lld scenes, split %s\n", out, (long long)count, split);
     return CLI_DONE;

@@ -36,7 +36,9 @@ static kin_status embed_texts(kin_ctx *cx, kin_session *s, const char *path, con
     uint8_t *text;
     int64_t size, n;
     KIN_TRY(kin_read_file(cx, path, TEXT_LIMIT, &text, &size));
+    const bool binary = memchr(text, 0, (size_t)size) != NULL;
     const char **line = lines_of(cx, (char *)text, &n);
+    if (binary) kin_fail(cx, KIN_FORMAT, "%s: not a text file (it has NUL bytes; UTF-8 is read)", path);
     float *rows = NULL;
     if (line && n == 0) kin_fail(cx, KIN_FORMAT, "%s: no text in it; one a line is read", path);
     if (cx->status == KIN_OK) rows = kin_alloc(cx, n * s->model->cfg.embed_dim, sizeof *rows);
@@ -87,8 +89,10 @@ int cmd_embed(kin_ctx *cx, int argc, char **argv)
         kin_fail(cx, KIN_ARG, "either --images or --texts is needed");
         return CLI_USAGE;
     }
-    kin_session s;
-    if (kin_session_open(cx, &s, model, (int)threads, kin_max64(1, batch)) == KIN_OK) {
+    if (!cli_within(cx, "--threads", threads, 0, 4096) || !cli_within(cx, "--batch", batch, 1, 1000000))
+        return CLI_USAGE;
+    kin_session s = {0};
+    if (kin_file_check(cx, out) == KIN_OK && kin_session_open(cx, &s, model, (int)threads, batch) == KIN_OK) {
         s.embedder.upright = upright;
         if (texts)
             embed_texts(cx, &s, texts, out);

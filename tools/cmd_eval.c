@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "data/npy.h"
 #include "tools/cli.h"
 #include "tools/sheet.h"
@@ -80,7 +81,6 @@ static kin_status save_rows(kin_ctx *cx, const char *folder, const char *name, k
 static kin_status dump(kin_ctx *cx, const job *j, const kin_dataset *d, const float *image, const float *text,
                        int64_t width)
 {
-    KIN_TRY(kin_make_dirs(cx, j->dump));
     KIN_TRY(save_rows(cx, j->dump, "images", KIN_NPY_F32, d->items, width, image));
     KIN_TRY(save_rows(cx, j->dump, "texts", KIN_NPY_F32, d->captions, width, text));
     return save_rows(cx, j->dump, "image_of", KIN_NPY_I64, d->captions, 0, d->item_of);
@@ -197,8 +197,14 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv)
         return cli_exit(cx);
     }
     if (!cli_need(cx, j.model, "--model") || !cli_need(cx, j.data, "--data")) return CLI_USAGE;
-    kin_session s;
-    if (kin_session_open(cx, &s, j.model, (int)threads, kin_max64(1, batch)) == KIN_OK) evaluate(cx, &s, &j);
+    if (!cli_within(cx, "--threads", threads, 0, 4096) || !cli_within(cx, "--batch", batch, 1, 1000000))
+        return CLI_USAGE;
+    kin_session s = {0};
+    if ((!j.out || kin_file_check(cx, j.out) == KIN_OK) &&
+        (!j.sheet || kin_file_check(cx, j.sheet) == KIN_OK) &&
+        (!j.dump || kin_make_dirs(cx, j.dump) == KIN_OK) &&
+        kin_session_open(cx, &s, j.model, (int)threads, batch) == KIN_OK)
+        evaluate(cx, &s, &j);
     kin_session_close(&s);
     return cli_exit(cx);
 }

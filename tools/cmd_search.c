@@ -26,7 +26,10 @@ static kin_status embed_query(kin_ctx *cx, kin_session *s, const query *q, float
 {
     if (q->text) return kin_embed_texts(cx, &s->embedder, &q->text, 1, out);
     kin_dataset *d = kin_pictures_open(cx, q->image);
-    if (d) kin_embed_pictures(cx, &s->embedder, d, 0, 1, out, NULL);
+    if (d && d->items != 1)
+        kin_fail(cx, KIN_ARG, "--image %s: %lld pictures; one is looked for at a time", q->image,
+                 (long long)d->items);
+    if (d && cx->status == KIN_OK) kin_embed_pictures(cx, &s->embedder, d, 0, 1, out, NULL);
     kin_dataset_close(d);
     return cx->status;
 }
@@ -38,19 +41,21 @@ static double dot(const float *a, const float *b, int64_t n)
     return sum;
 }
 
-/* p: the softmax that the model was trained with, over all that was searched. */
+/* p: of each that was searched, as the model was trained to say it. */
 static void print(const gallery *g, const query *q, const int64_t *best, const float *score, int64_t n,
-                  const double *p)
+                  const float *p)
 {
     json_t *list = json_array();
     if (!q->json) printf("rank    cos      p  picture\n");
     for (int64_t i = 0; i < n; i++) {
         const char *name = g->name[best[i]];
         if (q->json)
-            json_array_append_new(list, json_pack("{s:I, s:f, s:f, s:s}", "rank", (json_int_t)i + 1, "cos",
-                                                  (double)score[i], "p", p[i], "picture", name));
+            json_array_append_new(list,
+                                  json_pack("{s:I, s:f, s:f, s:s}", "rank", (json_int_t)i + 1, "cos",
+                                            (double)score[i], "p", (double)p[best[i]], "picture", name));
         else
-            printf("%4lld  %5.3f  %5.1f %%  %s\n", (long long)i + 1, (double)score[i], 100.0 * p[i], name);
+            printf("%4lld  %5.3f  %5.1f %%  %s\n", (long long)i + 1, (double)score[i],
+                   100.0 * (double)p[best[i]], name);
     }
     if (q->json && json_dumpf(list, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(7)) == 0) printf("\n");
     json_decref(list);
@@ -62,10 +67,9 @@ static kin_status rank(kin_ctx *cx, kin_session *s, const gallery *g, const quer
     const int64_t k = kin_max64(1, kin_min64(q->k, g->n));
     float *score = kin_alloc(cx, g->n, sizeof *score), *top = kin_alloc(cx, k, sizeof *top);
     int64_t *best = kin_alloc(cx, k, sizeof *best);
-    double *p = kin_alloc(cx, k, sizeof *p);
+    float *p = kin_alloc(cx, g->n, sizeof *p);
     if (cx->status == KIN_OK) {
-        const double scale = kin_session_scale(cx, s);
-        double sum = 0.0;
+        const kin_scoring how = kin_session_scoring(cx, s);
         int64_t readable = 0;
         for (int64_t i = 0; i < g->n; i++) {
             const bool bad = g->bad && g->bad[i];
@@ -73,9 +77,7 @@ static kin_status rank(kin_ctx *cx, kin_session *s, const gallery *g, const quer
             readable += !isnan(score[i]);
         }
         const int64_t n = kin_min64(kin_topk(score, g->n, k, best, top), readable);
-        for (int64_t i = 0; i < g->n; i++)
-            if (!isnan(score[i])) sum += exp(scale * ((double)score[i] - (double)top[0]));
-        for (int64_t i = 0; i < n; i++) p[i] = exp(scale * ((double)top[i] - (double)top[0])) / sum;
+        kin_score(&how, score, g->n, p);
         if (readable < g->n)
             kin_log(cx, KIN_WARN, "%lld of %lld pictures could not be read", (long long)(g->n - readable),
                     (long long)g->n);
@@ -154,6 +156,8 @@ int cmd_search(kin_ctx *cx, int argc, char **argv)
         kin_fail(cx, KIN_ARG, "either a text or --image is needed");
         return CLI_USAGE;
     }
+    if (!cli_within(cx, "--threads", threads, 0, 4096) || !cli_within(cx, "-k", q.k, 1, INT64_MAX))
+        return CLI_USAGE;
     kin_session s;
     if (kin_session_open(cx, &s, model, (int)threads, 64) == KIN_OK) {
         s.embedder.upright = upright;

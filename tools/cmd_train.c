@@ -108,7 +108,13 @@ static kin_status own_options(kin_ctx *cx, int argc, char **argv, kin_config *c)
     if (!resume) return KIN_OK;
     char *path = kin_sprintf(cx, "%s/config.cfg", resume);
     if (!path) return cx->status;
-    const kin_status rc = kin_config_load(cx, c, path);
+    const kin_status rc =
+        access(path, R_OK) == 0
+            ? kin_config_load(cx, c, path)
+            : kin_fail(cx, KIN_IO,
+                       "--resume %s: no run is in this folder (no config.cfg); give the folder that --out "
+                       "named",
+                       resume);
     free(path);
     KIN_TRY(rc);
     KIN_TRY(kin_config_set(cx, c, "out", resume));

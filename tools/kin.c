@@ -53,7 +53,12 @@ int main(int argc, char **argv)
         help(stderr);
         return CLI_USAGE;
     }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    const bool of_one = strcmp(argv[1], "help") == 0 && argc == 3; /* kin help train: kin train --help */
+    char ask[] = "--help", *asked[] = {argv[0], argv[argc - 1], ask, NULL};
+    if (of_one) {
+        argc = 3;
+        argv = asked;
+    } else if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help(stdout);
         return CLI_DONE;
     }
@@ -70,12 +75,15 @@ int main(int argc, char **argv)
         }
         return code;
     }
-    int nearest = 0;
-    for (int i = 1; i < COMMANDS; i++)
-        if (kin_edit_distance(name, cli_commands[i].name) <
-            kin_edit_distance(name, cli_commands[nearest].name))
-            nearest = i;
-    fprintf(stderr, "kin: there is no command '%s'; did you mean '%s'? kin help lists them\n", name,
-            cli_commands[nearest].name);
+    const char *nearest = NULL;
+    int least = (int)strlen(name) / 3 + 2;
+    for (int i = 0; i < COMMANDS; i++) {
+        const int d = kin_edit_distance(name, cli_commands[i].name);
+        if (d >= least) continue;
+        least = d;
+        nearest = cli_commands[i].name;
+    }
+    fprintf(stderr, "kin: there is no command '%s'%s%s%s kin help lists them\n", name,
+            nearest ? "; did you mean '" : ";", nearest ? nearest : "", nearest ? "'?" : "");
     return CLI_USAGE;
 }

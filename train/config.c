@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
+#include "train/shared.h"
 
 enum { FILE_MAX = 1 << 16, HELP_COLUMN = 36 };
 
@@ -110,11 +112,20 @@ bool kin_config_given(const kin_config *c, const char *key)
 static const struct {
     const char *theirs, *ours;
 } elsewhere[] = {
-    {"batch-size", "batch"},           {"accum-freq", "chunk"},         {"grad-clip-norm", "clip"},
-    {"lr-scheduler", "schedule"},      {"workers", "loader-threads"},   {"val-frequency", "eval-every"},
-    {"save-frequency", "save-every"},  {"logs", "out"},                 {"name", "out"},
-    {"lock-image", "freeze visual.*"}, {"siglip", "loss siglip"},       {"log-every-n-steps", "log-every"},
-    {"grad-checkpointing", "recompute"}, {"force-patch-dropout", "patch-drop"},
+    {"batch-size", "batch"},
+    {"accum-freq", "chunk"},
+    {"grad-clip-norm", "clip"},
+    {"lr-scheduler", "schedule"},
+    {"workers", "loader-threads"},
+    {"val-frequency", "eval-every"},
+    {"save-frequency", "save-every"},
+    {"logs", "out"},
+    {"name", "out"},
+    {"lock-image", "freeze visual.*"},
+    {"siglip", "loss siglip"},
+    {"log-every-n-steps", "log-every"},
+    {"grad-checkpointing", "recompute"},
+    {"force-patch-dropout", "patch-drop"},
     {"force-context-length", "context"},
 };
 
@@ -315,6 +326,14 @@ kin_status kin_config_load(kin_ctx *cx, kin_config *c, const char *path)
 {
     uint8_t *text;
     int64_t size;
+    const bool name =
+        *path && !strchr(path, '/') && access(path, F_OK) != 0; /* of a run that comes with kin */
+    if (name && !strstr(path, ".cfg")) {
+        char *found = kin_shared_find(cx, "config", "", path, ".cfg");
+        const kin_status rc = found ? kin_config_load(cx, c, found) : cx->status;
+        free(found);
+        return rc;
+    }
     KIN_TRY(kin_read_file(cx, path, FILE_MAX, &text, &size));
     const kin_status rc = kin_config_parse(cx, c, path, (const char *)text, size);
     free(text);
@@ -471,7 +490,7 @@ static const char *argument_of(const key_def *k)
 void kin_config_list(void (*each)(void *user, const char *flag, const char *argument, const char *help),
                      void *user)
 {
-    each(user, "--config", "FILE", "options from a file; flags lie over it");
+    each(user, "--config", "FILE", "options from a file, or of a name of configs; flags lie over it");
     for (const key_def *k = keys; k < keys + KEYS; k++) {
         char flag[48];
         snprintf(flag, sizeof flag, "--%s", k->key);
@@ -485,7 +504,9 @@ char *kin_config_help(kin_ctx *cx)
     char *text = NULL;
     size_t size;
     FILE *f = kin_config_init(cx, &c) == KIN_OK ? open_memstream(&text, &size) : NULL;
-    if (f) fprintf(f, "  --config %-*s options from a file; flags lie over it\n", HELP_COLUMN - 6, "FILE");
+    if (f)
+        fprintf(f, "  --config %-*s options from a file, or of a name of configs; flags lie over it\n",
+                HELP_COLUMN - 6, "FILE");
     for (const key_def *k = keys; f && k < keys + KEYS; k++) {
         fprintf(f, "  --%s %-*s %s", k->key, HELP_COLUMN - (int)strlen(k->key), argument_of(k), k->help);
         const bool empty = is_text(k) && !*k->text;

@@ -33,7 +33,8 @@ typedef struct kin_config {
 kin_status kin_config_init(kin_ctx *cx, kin_config *c);
 void kin_config_free(kin_config *c);
 
-/* Reads a file over what is there; kin_config_parse the same from text (`what` names it in messages). */
+/* Reads a file over what is there (a bare name is one of kin's own, train/shared.h); kin_config_parse the
+ * same from text (`what` names it in messages). */
 kin_status kin_config_load(kin_ctx *cx, kin_config *c, const char *path);
 kin_status kin_config_parse(kin_ctx *cx, kin_config *c, const char *what, const char *text, int64_t size);
 /* Sets one key from text, dotted model.* included; replaces what was there. */

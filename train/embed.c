@@ -118,14 +118,17 @@ kin_status kin_embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text
     return KIN_OK;
 }
 
+/* kind: what the picture is, when its name says something else; else NULL. */
 static kin_status read_picture(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, int64_t item,
-                               uint8_t *pixels)
+                               uint8_t *pixels, const char **kind)
 {
     const uint8_t *bytes;
     uint8_t *own;
     int64_t size;
     kin_image image = {0};
+    *kind = NULL;
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
+    *kind = kin_image_misnamed(d->item[item].name, bytes, size);
     kin_status rc = kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &image);
     const int orientation = e->upright ? kin_image_orientation(bytes, size) : 1;
     free(own);
@@ -140,12 +143,21 @@ static kin_status read_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset 
                                 bool *bad)
 {
     const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
-    int64_t worst = n;
+    int64_t worst = n, named = n;
+    const char *misnamed = NULL;
     kin_ctx first = {0};
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t i = 0; i < n; i++) {
         kin_ctx mine = {0};
-        const bool failed = read_picture(&mine, e, d, from + i, e->pixels + i * bytes) != KIN_OK;
+        const char *kind;
+        const bool failed = read_picture(&mine, e, d, from + i, e->pixels + i * bytes, &kind) != KIN_OK;
+        if (kind && !failed) {
+#pragma omp critical(kin_read_pictures)
+            if (i < named) {
+                named = i;
+                misnamed = kind;
+            }
+        }
         if (failed) memset(e->pixels + i * bytes, 0, (size_t)bytes);
         if (bad) bad[i] = failed;
         if (!failed || (bad && mine.status != KIN_NOMEM)) continue;
@@ -154,6 +166,10 @@ static kin_status read_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset 
             worst = i;
             first = mine;
         }
+    }
+    if (misnamed && e->told != d) {
+        e->told = d;
+        kin_image_tell_misnamed(cx, d->item[from + named].name, misnamed);
     }
     return first.status == KIN_OK ? KIN_OK : kin_fail(cx, first.status, "%s", first.message);
 }
@@ -172,13 +188,13 @@ kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d
     return KIN_OK;
 }
 
-/* What the first broken picture's error was; it is read once more for that. */
-static void tell_broken(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t item, int64_t count)
+/* What a broken picture's error is; it is read once more for that. */
+static kin_ctx why_broken(kin_embedder *e, const kin_dataset *d, int64_t item)
 {
     kin_ctx mine = {0};
-    read_picture(&mine, e, d, item, e->pixels);
-    kin_log(cx, KIN_WARN, "%lld of %lld pictures cannot be read and are left out with their captions: %s",
-            (long long)count, (long long)d->items, mine.message);
+    const char *kind;
+    read_picture(&mine, e, d, item, e->pixels, &kind);
+    return mine;
 }
 
 kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float *out)
@@ -192,11 +208,14 @@ kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, floa
         if (!bad[i] && kept++ != i)
             memcpy(out + (size_t)(kept - 1) * row, out + (size_t)i * row, row * sizeof *out);
     }
+    const kin_ctx why = first >= 0 && cx->status == KIN_OK ? why_broken(e, d, first) : (kin_ctx){0};
     if (cx->status == KIN_OK && kept == 0)
-        kin_fail(cx, KIN_FORMAT, "not one of %lld pictures can be read; the first is %s", (long long)d->items,
-                 d->item[0].name);
+        kin_fail(cx, KIN_FORMAT, "not one of %lld pictures can be read; the first: %.600s",
+                 (long long)d->items, why.message);
     if (cx->status == KIN_OK && first >= 0) {
-        tell_broken(cx, e, d, first, d->items - kept);
+        kin_log(cx, KIN_WARN,
+                "%lld of %lld pictures cannot be read and are left out with their captions: %.600s",
+                (long long)(d->items - kept), (long long)d->items, why.message);
         kin_dataset_drop(cx, d, bad);
     }
     free(bad);

@@ -16,6 +16,7 @@ typedef struct kin_embedder {
     float *rows;        /* [batch, E], for backends whose real is not f32: read through it */
     void *io;           /* [batch, E] in backend memory */
     int64_t io_bytes;
+    const kin_dataset *told; /* the one whose first misnamed picture was told */
 } kin_embedder;
 
 /* model and programs are borrowed. Free with kin_embedder_close, also after a failure. */
@@ -31,7 +32,8 @@ kin_status kin_embed_texts(kin_ctx *cx, kin_embedder *e, const char *const *text
 /* images [n, S, S, 3], preprocessed */
 kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out);
 /* Items from .. from + n - 1 of a dataset, decoded on all threads. A picture that cannot be read is an error;
- * or, when bad [n] is given, true there, and its row zeros. */
+ * or, when bad [n] is given, true there, and its row zeros. The first whose name says another kind than its
+ * content is told, once a dataset. */
 kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
                               float *out, bool *bad);
 /* All of a dataset's pictures, out [items, E]: broken ones are taken out of it with their captions, and told

@@ -10,9 +10,9 @@
 const int kin_recall_at[KIN_RECALLS] = {1, 5, 10};
 
 enum {
-    GROUP = 8,    /* images scored together: their elements stand side by side, which vectorises */
-    TILE = 64,    /* texts that meet a group while it is in the cache */
-    STRIPES = 64  /* units of parallel work; a fixed number, so that nothing depends on threads */
+    GROUP = 8,   /* images scored together: their elements stand side by side, which vectorises */
+    TILE = 64,   /* texts that meet a group while it is in the cache */
+    STRIPES = 64 /* units of parallel work; a fixed number, so that nothing depends on threads */
 };
 
 /* One query: wrong answers that do not score below the best right one, and those that score above. */
@@ -324,8 +324,10 @@ static kin_status first_captions(kin_ctx *cx, const kin_retrieval_in *in, kin_re
 kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retrieval *out)
 {
     KIN_TRY(check(cx, in->image_of, in->texts, in->images, in->E));
-    if (in->bootstrap < 0 || in->bootstrap > KIN_MOST_RESAMPLES)
-        return kin_fail(cx, KIN_ARG, "retrieval: bootstrap is %lld, it must be 0 to %d",
+    if (in->bootstrap < 0 || in->bootstrap > KIN_MOST_RESAMPLES || (in->bootstrap > 0 && in->bootstrap < 40))
+        return kin_fail(cx, KIN_ARG,
+                        "retrieval: bootstrap is %lld, it must be 0, or 40 to %d: fewer resamples have no 2.5 %% "
+                        "tail",
                         (long long)in->bootstrap, KIN_MOST_RESAMPLES);
     if (in->per_image > 0) return first_captions(cx, in, out);
     return rank_and_measure(cx, in, out);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 
@@ -49,7 +50,13 @@ kin_status kin_index_open(kin_ctx *cx, kin_index *x, const char *path)
     x->n = x->npy.dim[0];
     x->width = x->npy.dim[1];
     char *names = names_path(cx, path);
-    if (names) read_names(cx, x, names);
+    if (names && access(names, F_OK) != 0)
+        kin_fail(cx, KIN_IO,
+                 "%s: the names of its rows, one a line, should be in %s, which is not there; kin "
+                 "embed writes both",
+                 path, names);
+    else if (names)
+        read_names(cx, x, names);
     free(names);
     return cx->status;
 }

@@ -1,7 +1,6 @@
 /* The public interface over a session. */
 #include "include/kin.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "train/session.h"
@@ -11,8 +10,7 @@ enum { BATCH = 64 };
 struct kin {
     kin_ctx cx;
     kin_session session;
-    double scale, bias;
-    bool pairwise; /* trained with the sigmoid loss */
+    kin_scoring scoring;
 };
 
 const char *kin_version(void)
@@ -25,8 +23,7 @@ kin *kin_open(const char *folder, int threads)
     kin *k = calloc(1, sizeof *k);
     if (k && !folder) kin_fail(&k->cx, KIN_ARG, "no model folder was named");
     if (!k || !folder || kin_session_open(&k->cx, &k->session, folder, threads, BATCH) != KIN_OK) return k;
-    k->scale = kin_session_scale(&k->cx, &k->session);
-    k->pairwise = kin_session_bias(&k->cx, &k->session, &k->bias);
+    k->scoring = kin_session_scoring(&k->cx, &k->session);
     return k;
 }
 
@@ -80,7 +77,7 @@ int64_t kin_context_length(const kin *k)
 
 double kin_scale(const kin *k)
 {
-    return opened(k) ? k->scale : 0.0;
+    return opened(k) ? k->scoring.scale : 0.0;
 }
 
 int64_t kin_tokenize(kin *k, const char *text, int32_t *ids)
@@ -206,20 +203,9 @@ int kin_cosines(kin *k, const float *queries, int64_t n, const float *candidates
     return 0;
 }
 
-static void softmax(const kin *k, float *row, int64_t m)
-{
-    double most = -INFINITY, sum = 0.0;
-    for (int64_t j = 0; j < m; j++) most = fmax(most, (double)row[j]);
-    for (int64_t j = 0; j < m; j++) sum += exp(k->scale * ((double)row[j] - most));
-    for (int64_t j = 0; j < m; j++) row[j] = (float)(exp(k->scale * ((double)row[j] - most)) / sum);
-}
-
 int kin_probabilities(kin *k, const float *queries, int64_t n, const float *candidates, int64_t m, float *out)
 {
     const int rc = kin_cosines(k, queries, n, candidates, m, out);
-    if (rc != 0) return rc;
-    for (int64_t i = 0; i < n && !k->pairwise; i++) softmax(k, out + i * m, m);
-    for (int64_t i = 0; i < n * m && k->pairwise; i++)
-        out[i] = (float)(1.0 / (1.0 + exp(-k->scale * (double)out[i] - k->bias)));
-    return 0;
+    for (int64_t i = 0; rc == 0 && i < n; i++) kin_score(&k->scoring, out + i * m, m, out + i * m);
+    return rc;
 }

@@ -1,6 +1,5 @@
 #include "train/model.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,40 +7,9 @@
 #include "core/safetensors.h"
 #include "nn/stretch.h"
 #include "train/programs.h"
+#include "train/shared.h"
 
 enum { JSON_LIMIT = 16 << 20 };
-
-/* Folders where model configs are looked for, in order; the caller frees. */
-static char *models_folder(kin_ctx *cx, int i)
-{
-    char exe[4096];
-    const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(exe, '/');
-    if (slash) *slash = 0;
-    switch (i) {
-    case 0: return kin_strdup(cx, "configs/models");
-    case 1: return kin_sprintf(cx, "%s/../configs/models", exe);
-    case 2: return kin_sprintf(cx, "%s/../share/kin/models", exe);
-    default: return NULL;
-    }
-}
-
-static void list_names(const char *folder, char *names, size_t room)
-{
-    struct dirent **entry;
-    const int n = scandir(folder, &entry, NULL, alphasort);
-    for (int i = 0; i < n; i++) {
-        char *dot = strrchr(entry[i]->d_name, '.');
-        if (dot && strcmp(dot, ".json") == 0 && strlen(names) + strlen(entry[i]->d_name) + 2 < room) {
-            *dot = 0;
-            if (*names) strcat(names, ", ");
-            strcat(names, entry[i]->d_name);
-        }
-        free(entry[i]);
-    }
-    if (n >= 0) free(entry);
-}
 
 static char *config_of(kin_ctx *cx, const char *folder)
 {
@@ -76,20 +44,10 @@ json_t *kin_model_json(kin_ctx *cx, const char *name)
         return json;
     }
     if (access(name, R_OK) == 0 && strchr(name, '.')) return json_in(cx, name);
-    char names[600] = "";
-    char *folder;
-    for (int i = 0; (folder = models_folder(cx, i)); i++) {
-        char *path = kin_sprintf(cx, "%s/%s.json", folder, name);
-        const bool there = path && access(path, R_OK) == 0;
-        json_t *json = there ? kin_json_load(cx, path, JSON_LIMIT) : NULL;
-        if (!there && !*names) list_names(folder, names, sizeof names);
-        free(path);
-        free(folder);
-        if (there) return json;
-    }
-    kin_fail(cx, KIN_ARG, "model '%s': no such file or model folder, and no such name; names are: %s", name,
-             *names ? names : "none");
-    return NULL;
+    char *path = kin_shared_find(cx, "model", "models", name, ".json");
+    json_t *json = path ? kin_json_load(cx, path, JSON_LIMIT) : NULL;
+    free(path);
+    return json;
 }
 
 kin_model *kin_model_new(kin_ctx *cx, json_t *json, kin_tokenizer *tokenizer,

@@ -23,23 +23,32 @@ void kin_session_close(kin_session *s)
     *s = (kin_session){0};
 }
 
-static bool scalar(kin_ctx *cx, const kin_session *s, const char *name, float *value)
+static bool scalar(kin_ctx *cx, const kin_session *s, const char *name, double *value)
 {
     const int i = kin_params_find(s->model->params, name);
-    return i >= 0 && kin_param_get(cx, s->model->params, i, false, value) == KIN_OK;
-}
-
-double kin_session_scale(kin_ctx *cx, const kin_session *s)
-{
     float v = 0.0f;
-    scalar(cx, s, "logit_scale", &v);
-    return exp((double)v);
-}
-
-bool kin_session_bias(kin_ctx *cx, const kin_session *s, double *bias)
-{
-    float v = 0.0f;
-    const bool there = scalar(cx, s, "logit_bias", &v);
-    *bias = (double)v;
+    const bool there = i >= 0 && kin_param_get(cx, s->model->params, i, false, &v) == KIN_OK;
+    *value = (double)v;
     return there;
+}
+
+kin_scoring kin_session_scoring(kin_ctx *cx, const kin_session *s)
+{
+    kin_scoring how;
+    scalar(cx, s, "logit_scale", &how.scale);
+    how.scale = exp(how.scale);
+    how.pairwise = scalar(cx, s, "logit_bias", &how.bias);
+    return how;
+}
+
+void kin_score(const kin_scoring *how, const float *cosine, int64_t n, float *p)
+{
+    double most = -INFINITY, sum = 0.0;
+    for (int64_t i = 0; i < n; i++) most = fmax(most, (double)cosine[i]); /* fmax leaves NaN out */
+    for (int64_t i = 0; i < n && !how->pairwise; i++)
+        if (!isnan(cosine[i])) sum += exp(how->scale * ((double)cosine[i] - most));
+    for (int64_t i = 0; i < n; i++) {
+        const double x = how->scale * (double)cosine[i];
+        p[i] = (float)(how->pairwise ? 1.0 / (1.0 + exp(-x - how->bias)) : exp(x - how->scale * most) / sum);
+    }
 }

@@ -16,8 +16,15 @@ typedef struct kin_session {
 kin_status kin_session_open(kin_ctx *cx, kin_session *s, const char *folder, int threads, int64_t batch);
 void kin_session_close(kin_session *s);
 
-double kin_session_scale(kin_ctx *cx, const kin_session *s); /* the logit scale, not its logarithm */
-/* The logit bias, of models of the sigmoid loss; false: there is none. */
-bool kin_session_bias(kin_ctx *cx, const kin_session *s, double *bias);
+/* How the model was trained to say probabilities of cosines. */
+typedef struct kin_scoring {
+    double scale, bias; /* the logit scale, not its logarithm; the logit bias */
+    bool pairwise;      /* trained with the sigmoid loss */
+} kin_scoring;
+
+kin_scoring kin_session_scoring(kin_ctx *cx, const kin_session *s);
+/* p [n] of the cosines of one query with n candidates (p may be cosine): softmax(scale * cosine), or,
+ * pairwise, sigmoid(scale * cosine + bias) of each. A NaN is no candidate, and stays NaN. */
+void kin_score(const kin_scoring *how, const float *cosine, int64_t n, float *p);
 
 #endif

@@ -1,0 +1,286 @@
+/* What a newcomer does wrong, and what is said: by the program, as a user meets it. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "data/draw.h"
+#include "data/npy.h"
+#include "tests/tiny_model.h"
+
+static char folder[64], program[512];
+
+static const char *in_folder(const char *name)
+{
+    static char path[4][200];
+    static int next;
+    char *p = path[next++ % 4];
+    snprintf(p, sizeof path[0], "%s/%s", folder, name);
+    return p;
+}
+
+static char *read_all(const char *path)
+{
+    kin_ctx cx = {0};
+    uint8_t *text;
+    int64_t size;
+    if (kin_read_file(&cx, path, 1 << 26, &text, &size) != KIN_OK) fail_msg("%s", cx.message);
+    return (char *)text;
+}
+
+static int kin(const char *arguments, char **out, char **err)
+{
+    char command[2000];
+    snprintf(command, sizeof command, "cd %s && %s %s >out.txt 2>err.txt", folder, program, arguments);
+    const int rc = system(command);
+    *out = read_all(in_folder("out.txt"));
+    *err = read_all(in_folder("err.txt"));
+    return WEXITSTATUS(rc);
+}
+
+/* The whole of what is said. */
+static void slips_are_explained(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *says;
+        int code;
+    } slips[] = {
+        {"--foo", "kin: there is no command '--foo'; kin help lists them\n", 2},
+        {"serach", "kin: there is no command 'serach'; did you mean 'search'? kin help lists them\n", 2},
+        {"train --config flickr8",
+         "kin train: config 'flickr8': no such file, and no such name; did you mean 'flickr8k'? names are: "
+         "coco, "
+         "demo, flickr30k, flickr8k-quick, flickr8k\n",
+         2},
+        {"train --config photos",
+         "kin train: config 'photos': no such file, and no such name; names are: coco, demo, flickr30k, "
+         "flickr8k-quick, flickr8k\n",
+         2},
+        {"train --config photos.cfg", "kin train: photos.cfg: No such file or directory\n", 2},
+        {"train --model scenes-33 --train-data pairs --steps 1",
+         "kin train: model 'scenes-33': no such file, and no such name; did you mean 'scenes-32'? names are: "
+         "ViT-B-32, ViT-Ti-16-112, hybrid-96, scenes-32, scenes-64\n",
+         1},
+        {"train --resume nowhere",
+         "kin train: --resume nowhere: no run is in this folder (no config.cfg); give the folder that --out "
+         "named\n",
+         2},
+        {"train --model tiny --train-data pairs --batch 2 --steps 1 --out ''",
+         "kin train: cannot make a folder without a name\n", 1},
+        {"train --train-data pairs --model tiny --batch 64 --steps 1",
+         "kin train: a batch of 64 needs as many different pictures; the training data has 4\n", 1},
+        {"embed --model tiny --texts binary --out x.npy",
+         "kin embed: binary: not a text file (it has NUL bytes; UTF-8 is read)\n", 1},
+        {"embed --model tiny --texts empty --out x.npy",
+         "kin embed: empty: no text in it; one a line is read\n", 1},
+        {"embed --model tiny --texts words --out nowhere/x.npy",
+         "kin embed: nowhere/x.npy cannot be written: nowhere/x.npy.tmp: No such file or directory\n", 1},
+        {"embed --model tiny --texts words --out pairs",
+         "kin embed: pairs: it is a folder; a file is to be written\n", 1},
+        {"embed --model tiny --texts words --out x.npy --batch 0",
+         "kin embed: --batch: 0 is not from 1 to 1000000\n", 2},
+        {"embed --model tiny --texts words --out x.npy --threads 4294967297",
+         "kin embed: --threads: 4294967297 is not from 0 to 4096\n", 2},
+        {"embed --model tiny --texts words --out x.npy --batch 99999999999999999999",
+         "kin embed: --batch: '99999999999999999999' is not a whole number\n", 2},
+        {"embed --model pairs --texts words --out x.npy",
+         "kin embed: pairs: not a model folder (it has no open_clip_config.json); a training run's are "
+         "RUN/best "
+         "and RUN/last\n",
+         1},
+        {"embed --model tiny --images broken.jpg --out x.npy",
+         "kin embed: not one of 1 pictures can be read; the first: broken.jpg: a damaged JPEG: Unsupported "
+         "marker type 0x20\n",
+         1},
+        {"search --model tiny --in pairs dog -k 0",
+         "kin search: -k: 0 is not from 1 to 9223372036854775807\n", 2},
+        {"search --model tiny --in pairs --image pairs",
+         "kin search: --image pairs: 4 pictures; one is looked for at a time\n", 1},
+        {"search --model tiny --in alone.npy dog",
+         "kin search: alone.npy: the names of its rows, one a line, should be in alone.npy.txt, which is not "
+         "there; kin embed writes both\n",
+         1},
+        {"eval retrieval --model tiny --data pairs --bootstrap 1",
+         "kin eval: retrieval: bootstrap is 1, it must be 0, or 40 to 1000000: fewer resamples have no 2.5 % "
+         "tail\n",
+         1},
+        {"eval retrieval --model tiny --data pairs --out nowhere/x.json",
+         "kin eval: nowhere/x.json cannot be written: nowhere/x.json.tmp: No such file or directory\n", 1},
+        {"data scenes --out x --size 100000", "kin data: --size: 100000 is not from 32 to 1024\n", 2},
+        {"data scenes --out x --max-objects 9", "kin data: --max-objects: 9 is not from 2 to 5\n", 2},
+    };
+    for (size_t i = 0; i < sizeof slips / sizeof *slips; i++) {
+        char *out, *err;
+        const int rc = kin(slips[i].arguments, &out, &err);
+        const char *said = strstr(err, "kin ");
+        if (strncmp(err, "kin: ", 5) == 0) said = err;
+        if (rc != slips[i].code || !said || strcmp(said, slips[i].says) != 0)
+            fail_msg("kin %s: exit %d: %s", slips[i].arguments, rc, err);
+        if (*out) fail_msg("kin %s failed, and printed %s", slips[i].arguments, out);
+        free(out);
+        free(err);
+    }
+}
+
+static void help_of_a_command(void **state)
+{
+    (void)state;
+    char *one, *two, *err;
+    assert_int_equal(kin("help search", &one, &err), 0);
+    free(err);
+    assert_int_equal(kin("search --help", &two, &err), 0);
+    free(err);
+    assert_string_equal(one, two);
+    free(one);
+    free(two);
+}
+
+/* A run that comes with kin, by its name. */
+static void configs_have_names(void **state)
+{
+    (void)state;
+    char *out, *err;
+    assert_int_equal(kin("train --config scenes-of-mine --train-data pairs", &out, &err), 2);
+    free(out);
+    free(err);
+    kin_ctx cx = {0};
+    const char mine[] = "model = tiny\nbatch = 2\nsteps = 1\n";
+    assert_int_equal(kin_make_dirs(&cx, in_folder("configs")), KIN_OK);
+    assert_int_equal(kin_write_file(&cx, in_folder("configs/scenes-of-mine.cfg"), mine, sizeof mine - 1),
+                     KIN_OK);
+    if (kin("train --config scenes-of-mine --train-data pairs --dry-run", &out, &err) != 0)
+        fail_msg("%s", err);
+    assert_non_null(strstr(err, "plan    1 steps of 2 pairs"));
+    free(out);
+    free(err);
+    if (kin("train --config flickr8k --model tiny --train-data pairs --val-data '' --batch 2 --chunk 0 "
+            "--dry-run",
+            &out, &err) != 0)
+        fail_msg("%s", err);
+    assert_non_null(strstr(err, "; lr 0.001, warm-up "));
+    free(out);
+    free(err);
+    char command[200];
+    snprintf(command, sizeof command, "rm -r %s/configs", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* p of each hit, against the formula of the loss that the model was trained with. */
+static void probabilities_are_the_models(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"tiny", "sigmoid"};
+    const double scale = 1.0 / 0.07;
+    for (int m = 0; m < 2; m++) {
+        char line[200], *out, *err;
+        snprintf(line, sizeof line, "search --model %s --in pairs 'a red ring' --json", models[m]);
+        if (kin(line, &out, &err) != 0) fail_msg("%s", err);
+        kin_ctx cx = {0};
+        json_t *hits = kin_json_parse(&cx, "hits", out, strlen(out)), *hit;
+        size_t i;
+        double sum = 0.0;
+        assert_int_equal(json_array_size(hits), 4);
+        json_array_foreach(hits, i, hit) sum += exp(scale * json_number_value(json_object_get(hit, "cos")));
+        json_array_foreach(hits, i, hit)
+        {
+            const double cosine = json_number_value(json_object_get(hit, "cos"));
+            const double p = json_number_value(json_object_get(hit, "p"));
+            const double want = m ? 1.0 / (1.0 + exp(10.0 - scale * cosine)) : exp(scale * cosine) / sum;
+            if (fabs(p - want) > 1e-4 * want) fail_msg("%s: p is %g, not %g", models[m], p, want);
+        }
+        json_decref(hits);
+        free(out);
+        free(err);
+    }
+}
+
+/* A PNG called .jpg is read as what it is, and that is told once. */
+static void misnamed_pictures_are_told(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "embed --model tiny --images mixed --out m.npy", "search --model tiny --in mixed ring",
+        "search --model tiny --in pairs --image mixed/b.jpg", "eval retrieval --model tiny --data mixed"};
+    static const char said[] = "mixed/b.jpg is a PNG file (content sniffed) - read as PNG.\n";
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char *out, *err;
+        if (kin(lines[i], &out, &err) != 0) fail_msg("%s", err);
+        const char *at = strstr(err, said);
+        if (!at || strstr(at + strlen(said), "is a PNG file")) fail_msg("%s: %s", lines[i], err);
+        free(out);
+        free(err);
+    }
+}
+
+static bool make_pairs(const char *where, int wrong)
+{
+    kin_ctx cx = {0};
+    char path[300];
+    static const char *const words[] = {"a red ring", "a blue star", "a green cross", "a red star"};
+    kin_make_dirs(&cx, in_folder(where));
+    for (int i = 0; i < 4; i++) {
+        kin_image canvas;
+        kin_canvas(&cx, 40, 40, 0x102030u * (unsigned)(i + 1), &canvas);
+        kin_draw_fill(&canvas, 8, 4 + 5 * i, 16, 12, 0xd0a030u >> i);
+        snprintf(path, sizeof path, "%s/%s/%c.%s", folder, where, 'a' + i,
+                 i && i < 1 + wrong ? "jpg" : "png");
+        kin_image_save_png(&cx, path, &canvas);
+        kin_image_free(&canvas);
+        snprintf(path, sizeof path, "%s/%s/%c.txt", folder, where, 'a' + i);
+        kin_write_file(&cx, path, words[i], (int64_t)strlen(words[i]));
+    }
+    return cx.status == KIN_OK;
+}
+
+static int make_data(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/kin-newcomer-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    char self[400];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0) return -1;
+    self[n] = 0;
+    for (int up = 0; up < 2; up++) *strrchr(self, '/') = 0; /* BUILD/tests/test_newcomer -> BUILD */
+    snprintf(program, sizeof program, "%s/kin", self);
+    kin_ctx cx = {0};
+    const float rows[32] = {1.0f};
+    const int64_t dim[] = {2, 16};
+    kin_make_dirs(&cx, in_folder("tiny"));
+    kin_make_dirs(&cx, in_folder("sigmoid"));
+    if (!make_tiny_model(in_folder("tiny"), "infonce") || !make_tiny_model(in_folder("sigmoid"), "siglip"))
+        return -1;
+    kin_write_file(&cx, in_folder("binary"), "a\0b\n", 4);
+    kin_write_file(&cx, in_folder("empty"), "", 0);
+    kin_write_file(&cx, in_folder("words"), "a dog\n", 6);
+    kin_write_file(&cx, in_folder("broken.jpg"), "\xff\xd8\xff broken", 10);
+    kin_npy_save(&cx, in_folder("alone.npy"), KIN_NPY_F32, 2, dim, rows);
+    return make_pairs("pairs", 0) && make_pairs("mixed", 2) && cx.status == KIN_OK ? 0 : -1;
+}
+
+static int remove_data(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slips_are_explained),        cmocka_unit_test(help_of_a_command),
+        cmocka_unit_test(configs_have_names),         cmocka_unit_test(probabilities_are_the_models),
+        cmocka_unit_test(misnamed_pictures_are_told),
+    };
+    return cmocka_run_group_tests_name("newcomer", tests, make_data, remove_data);
+}
