@@ -237,7 +237,7 @@ $(BUILD)/completion/kin: $(KIN)
 	@$(KIN) completion bash >$@ && $(KIN) completion zsh >$(@D)/_kin && $(KIN) completion fish >$(@D)/kin.fish
 
 # tests/test_fault_*.c make the k-th allocation fail.
-$(BUILD)/tests/test_fault_%: LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+$(BUILD)/tests/test_fault_%: LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=free
 # tests/test_memory counts them.
 $(BUILD)/tests/test_memory: LDFLAGS = $(foreach f,malloc calloc realloc mmap munmap,-Wl,--wrap=$(f))
 link = $(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(LDLIBS)

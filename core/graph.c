@@ -67,8 +67,17 @@ static kin_val add_value(kin_graph *g, kin_value v)
     return id;
 }
 
+/* NULL: the graph has failed. */
+static char *copied(kin_graph *g, const char *name)
+{
+    char *copy = kin_strdup(g->cx, name);
+    if (!copy) g->failed = true;
+    return copy;
+}
+
 int kin_dim(kin_graph *g, const char *name, int64_t capacity)
 {
+    if (g->failed) return 0;
     for (int i = 0; i < g->symbols; i++)
         if (strcmp(g->symbol[i].name, name) == 0) return i;
     if (g->symbols == KIN_MAX_SYMBOLS || capacity < 1) {
@@ -76,7 +85,9 @@ int kin_dim(kin_graph *g, const char *name, int64_t capacity)
                        (long long)capacity, KIN_MAX_SYMBOLS);
         return 0;
     }
-    g->symbol[g->symbols] = (kin_symbol){.name = kin_strdup(g->cx, name), .capacity = capacity};
+    char *copy = copied(g, name);
+    if (!copy) return 0;
+    g->symbol[g->symbols] = (kin_symbol){.name = copy, .capacity = capacity};
     return g->symbols++;
 }
 
@@ -94,7 +105,7 @@ kin_shape kin_rows_of(const kin_graph *g, kin_dtype dtype, int sym, int64_t mul,
 kin_val kin_input(kin_graph *g, const char *name, kin_shape shape, bool wants_grad)
 {
     if (g->failed) return KIN_NONE;
-    char *copy = kin_strdup(g->cx, name);
+    char *copy = copied(g, name);
     if (!copy) return KIN_NONE;
     return add_value(
         g, (kin_value){.kind = KIN_VALUE_INPUT, .shape = shape, .wants_grad = wants_grad, .name = copy});

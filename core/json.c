@@ -6,11 +6,20 @@
 
 #include "core/file.h"
 
+/* jansson says nothing where it found no memory. */
+static bool no_memory(const json_error_t *e)
+{
+    return !*e->text || json_error_code(e) == json_error_out_of_memory;
+}
+
 json_t *kin_json_parse(kin_ctx *cx, const char *what, const void *data, size_t size)
 {
     json_error_t e;
     json_t *v = json_loadb(data, size, JSON_REJECT_DUPLICATES, &e);
-    if (!v) kin_fail(cx, KIN_FORMAT, "%s: line %d, column %d: %s", what, e.line, e.column, e.text);
+    if (!v && no_memory(&e))
+        kin_fail(cx, KIN_NOMEM, "%s: out of memory for its JSON", what);
+    else if (!v)
+        kin_fail(cx, KIN_FORMAT, "%s: line %d, column %d: %s", what, e.line, e.column, e.text);
     return v;
 }
 
@@ -61,6 +70,8 @@ static json_t *take(kin_ctx *cx, walk *w)
                            JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &e);
     if (v)
         w->at += e.position;
+    else if (no_memory(&e))
+        kin_fail(cx, KIN_NOMEM, "%s: out of memory for its JSON", w->what);
     else
         kin_fail(cx, KIN_FORMAT, "%s: line %lld: %s", w->what, (long long)(line_of(w, w->at) + e.line - 1),
                  e.text);
@@ -134,7 +145,7 @@ static bool is_lines(kin_ctx *cx, const walk *w)
     if (!end) return false;
     probe.size = end - w->text;
     json_t *first = take(cx, &probe);
-    kin_clear(cx);
+    if (cx->status != KIN_NOMEM) kin_clear(cx);
     json_decref(first);
     if (!first || peek(&probe)) return false;
     probe.size = w->size;

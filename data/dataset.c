@@ -301,7 +301,7 @@ static kin_status read_folder(kin_ctx *cx, kin_dataset *d, const char *path, con
     if (!shards) return cx->status;
     const kin_status rc = kin_webdataset_read(cx, d, shards);
     free(shards);
-    if (rc == KIN_OK || d->sources) return rc;
+    if (rc == KIN_OK || rc == KIN_NOMEM || d->sources) return rc;
     kin_clear(cx);
     return kin_folder_read(cx, d, path);
 }

@@ -66,6 +66,8 @@ kin_status kin_folder_read(kin_ctx *cx, kin_dataset *d, const char *path)
     char *roots[] = {root, NULL};
     FTS *walk = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
     for (FTSENT *e; walk && cx->status == KIN_OK && (e = fts_read(walk));) {
+        if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR)
+            kin_log(cx, KIN_WARN, "%s: left out, it cannot be read: %s", e->fts_path, strerror(e->fts_errno));
         if (e->fts_info != FTS_F || *e->fts_name == '.') continue; /* hidden: ._x.jpg of other systems */
         if (kin_picture_name(e->fts_name)) read_picture(cx, d, e->fts_path);
         if (kin_foreign_picture_name(e->fts_name)) kin_dataset_skip(cx, d, e->fts_path, KIN_LACK_FORMAT);

@@ -210,6 +210,7 @@ static kin_status add_captions(kin_ctx *cx, kin_dataset *d, int64_t item, const 
                        : NULL;
     size_t i;
     const json_t *v;
+    if (quiet.status == KIN_NOMEM) return kin_fail(cx, KIN_NOMEM, "%s", quiet.message);
     if (!list) return kin_dataset_caption_of(cx, d, item, text, size);
     json_array_foreach(list, i, v)
     {

@@ -216,6 +216,7 @@ kin_status kin_webdataset_read(kin_ctx *cx, kin_dataset *d, const char *path)
         if (!next) break;
         at = next + 2;
     }
+    if (cx->status != KIN_OK) return cx->status;
     kin_dataset_form(cx, d, "WebDataset, %lld tar shard%s", (long long)d->sources,
                      d->sources == 1 ? "" : "s");
     return cx->status;
