@@ -115,6 +115,10 @@ static void slips_are_explained(void **state)
          1},
         {"eval retrieval --model tiny --data pairs --out nowhere/x.json",
          "kin eval: nowhere/x.json cannot be written: nowhere/x.json.tmp: No such file or directory\n", 1},
+        {"eval retrieval --model tiny --data pairs --folds 3",
+         "kin eval: 3 folds of 4 images are not all of one size\n", 1},
+        {"eval retrieval --model tiny --data pairs --folds 2 --bootstrap 100",
+         "kin eval: folds are averaged without intervals: --folds or --bootstrap\n", 1},
         {"data scenes --out x --size 100000", "kin data: --size: 100000 is not from 32 to 1024\n", 2},
         {"data scenes --out x --max-objects 9", "kin data: --max-objects: 9 is not from 2 to 5\n", 2},
     };

@@ -304,6 +304,66 @@ static void long_warmup_and_cut_captions(void **state)
     }
 }
 
+static void overflow(kin_trainer *t, const char *name)
+{
+    kin_ctx cx = {0};
+    kin_params *params = t->model->params;
+    const int at = kin_params_find(params, name);
+    assert_true(at >= 0);
+    float *v = malloc((size_t)params->param[at].count * sizeof *v);
+    kin_param_get(&cx, params, at, false, v);
+    for (int64_t i = 0; i < params->param[at].count; i++) v[i] = v[i] > 0.0f ? 3e38f : -3e38f;
+    assert_int_equal(kin_param_set(&cx, params, at, v), KIN_OK);
+    free(v);
+}
+
+/* The whole sentence, before and after a first checkpoint. */
+static void the_sentence_of_a_nan(void **state)
+{
+    (void)state;
+    for (int resumed = 0; resumed < 2; resumed++) {
+        kin_ctx cx = {0};
+        kin_config c;
+        kin_trainer t;
+        char want[600];
+        config(&c, resumed ? "batch = 8\nsteps = 4\nlr = 0.003\nschedule = constant\nwarmup = 0\n"
+                           : "batch = 8\nsteps = 4\nstop-at = 2\n");
+        if (resumed) kin_config_set(&cx, &c, "resume", in_folder("run"));
+        if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
+        if (!resumed && kin_trainer_run(&cx, &t, NULL) != KIN_OK) fail_msg("%s", cx.message);
+        if (!resumed) { /* a run of its own, without a checkpoint */
+            kin_trainer_close(&t);
+            c.stop_at = 0;
+            assert_int_equal(kin_trainer_open(&cx, &t, &c), KIN_OK);
+        }
+        overflow(&t, "transformer.resblocks.0.mlp.c_fc.weight");
+        assert_int_equal(kin_trainer_run(&cx, &t, NULL), KIN_NUMERIC);
+        char kind[16];
+        int at, all;
+        if (sscanf(cx.message,
+                   "%15[a-zA-Z] first seen in transformer.resblocks.0.mlp.c_fc.linear (linear, program step "
+                   "%d of "
+                   "%d)",
+                   kind, &at, &all) != 3)
+            fail_msg("%s", cx.message);
+        if (resumed)
+            snprintf(want, sizeof want, "last good checkpoint step 2: --resume %s --lr 0.001 goes on from it",
+                     in_folder("run"));
+        else
+            snprintf(want, sizeof want,
+                     "no checkpoint yet: a lower --lr (0.001 was used), a longer --warmup or --clip 1");
+        char whole[1000];
+        snprintf(whole, sizeof whole,
+                 "%s first seen in transformer.resblocks.0.mlp.c_fc.linear (linear, program step %d of %d) "
+                 "at step "
+                 "%d; %s",
+                 kind, at, all, resumed ? 3 : 1, want);
+        assert_string_equal(cx.message, whole);
+        kin_trainer_close(&t);
+        kin_config_free(&c);
+    }
+}
+
 /* A weight of one layer grown until its product overflows: that layer is named, with the step, and the
  * checkpoint to go on from. */
 static void the_first_nan_is_named(void **state)
@@ -317,11 +377,9 @@ static void the_first_nan_is_named(void **state)
         assert_int_equal(kin_trainer_open(&cx, &t, &c), KIN_OK);
         kin_params *params = t.model->params;
         const int at = kin_params_find(params, "transformer.resblocks.0.mlp.c_fc.weight");
-        assert_true(at >= 0);
+        overflow(&t, "transformer.resblocks.0.mlp.c_fc.weight");
         float *v = malloc((size_t)params->param[at].count * sizeof *v);
         kin_param_get(&cx, params, at, false, v);
-        for (int64_t i = 0; i < params->param[at].count; i++) v[i] = v[i] > 0.0f ? 3e38f : -3e38f;
-        kin_param_set(&cx, params, at, v);
         assert_int_equal(kin_trainer_run(&cx, &t, NULL), KIN_NUMERIC);
         if (!strstr(cx.message,
                     "first seen in transformer.resblocks.0.mlp.c_fc.linear (linear, program step ") ||
@@ -401,10 +459,11 @@ static int remove_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_are_tensorboards), cmocka_unit_test(another_reader_agrees),
-        cmocka_unit_test(sentences_of_a_run),       cmocka_unit_test(what_to_try_next),
-        cmocka_unit_test(duplicates_are_counted),   cmocka_unit_test(long_warmup_and_cut_captions),
-        cmocka_unit_test(the_first_nan_is_named),   cmocka_unit_test(sanity_overfits_or_says_why),
+        cmocka_unit_test(records_are_tensorboards),    cmocka_unit_test(another_reader_agrees),
+        cmocka_unit_test(sentences_of_a_run),          cmocka_unit_test(what_to_try_next),
+        cmocka_unit_test(duplicates_are_counted),      cmocka_unit_test(long_warmup_and_cut_captions),
+        cmocka_unit_test(the_first_nan_is_named),      cmocka_unit_test(the_sentence_of_a_nan),
+        cmocka_unit_test(sanity_overfits_or_says_why),
     };
     return cmocka_run_group_tests_name("watch", tests, make_data, remove_data);
 }

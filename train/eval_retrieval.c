@@ -326,8 +326,8 @@ kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retri
     KIN_TRY(check(cx, in->image_of, in->texts, in->images, in->E));
     if (in->bootstrap < 0 || in->bootstrap > KIN_MOST_RESAMPLES || (in->bootstrap > 0 && in->bootstrap < 40))
         return kin_fail(cx, KIN_ARG,
-                        "retrieval: bootstrap is %lld, it must be 0, or 40 to %d: fewer resamples have no 2.5 %% "
-                        "tail",
+                        "retrieval: bootstrap is %lld, it must be 0, or 40 to %d: fewer resamples have no "
+                        "2.5 %% tail",
                         (long long)in->bootstrap, KIN_MOST_RESAMPLES);
     if (in->per_image > 0) return first_captions(cx, in, out);
     return rank_and_measure(cx, in, out);
@@ -370,6 +370,7 @@ json_t *kin_retrieval_json(kin_ctx *cx, const kin_retrieval *r)
     ok &= json_object_set_new(object, "rsum", json_real(200.0 * KIN_RECALLS * r->mean_recall)) == 0;
     ok &= json_object_set_new(object, "images", json_integer(r->images)) == 0;
     ok &= json_object_set_new(object, "texts", json_integer(r->texts)) == 0;
+    if (r->folds) ok &= json_object_set_new(object, "folds", json_integer(r->folds)) == 0;
     ok &= json_object_set_new(object, "captions_per_image",
                               json_pack("[I, I]", (json_int_t)r->fewest, (json_int_t)r->most)) == 0;
     if (ok) return object;
@@ -391,14 +392,17 @@ char *kin_retrieval_protocol(kin_ctx *cx, const json_t *m)
     const json_t *each = json_object_get(m, "captions_per_image");
     const long long fewest = json_integer_value(json_array_get(each, 0)),
                     most = json_integer_value(json_array_get(each, 1));
-    char range[64];
+    const long long folds = json_integer_value(json_object_get(m, "folds"));
+    const long long images = json_integer_value(json_object_get(m, "images"));
+    char range[64], mean[96] = "";
+    if (folds) snprintf(mean, sizeof mean, "the mean of %lld folds of %lld images: ", folds, images / folds);
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", fewest, most);
-    return kin_sprintf(cx,
-                       "%lld images, %lld captions (%s an image); any of an image's captions is a hit; ties "
-                       "count as misses%s",
-                       (long long)json_integer_value(json_object_get(m, "images")),
-                       (long long)json_integer_value(json_object_get(m, "texts")), range,
-                       ties(m) ? " (they matter here: see optimistic)" : "");
+    return kin_sprintf(
+        cx,
+        "%s%lld images, %lld captions (%s an image); any of an image's captions is a hit; ties "
+        "count as misses%s",
+        mean, images, (long long)json_integer_value(json_object_get(m, "texts")), range,
+        ties(m) ? " (they matter here: see optimistic)" : "");
 }
 
 kin_status kin_swap_accuracy(kin_ctx *cx, const float *image, int64_t images, const float *caption,

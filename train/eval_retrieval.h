@@ -33,6 +33,7 @@ typedef struct kin_retrieval_way {
 
 typedef struct kin_retrieval {
     int64_t images, texts, bootstrap;
+    int64_t folds;                 /* 0: one gallery; else all is the mean of so many (train/eval_folds.h) */
     int64_t fewest, most;          /* captions of an image that has any */
     kin_retrieval_way image, text; /* image retrieval (text -> image), text retrieval (image -> text) */
     double mean_recall;            /* of the six recalls */
@@ -53,8 +54,8 @@ kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retri
 
 /* {"image_retrieval_recall@1": .., "text_retrieval_recall@1": ..} (CLIP_benchmark's names, fractions) and
  * image_/text_retrieval_{optimistic@K (where ties matter), chance@K, recall@K_ci95, median_rank, mean_rank,
- * mrr, nan (where there are any)}, mean_recall, rsum (of the six, in per cent: VSE++'s), images, texts,
- * captions_per_image [fewest, most]. NULL on failure; the caller owns it. */
+ * mrr, nan (where there are any)}, mean_recall, rsum (of the six, in per cent: VSE++'s), images, texts, folds
+ * (where there are), captions_per_image [fewest, most]. NULL on failure; the caller owns it. */
 json_t *kin_retrieval_json(kin_ctx *cx, const kin_retrieval *r);
 
 /* What was measured and how, in a sentence, from kin_retrieval_json's object; the caller frees it. */

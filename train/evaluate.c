@@ -1,5 +1,7 @@
 #include "train/evaluate.h"
 
+#include "train/eval_folds.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,7 +104,7 @@ json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, co
                                  .E = e->model->cfg.embed_dim,
                                  .per_image = o->per_image,
                                  .bootstrap = o->bootstrap};
-    json_t *out = kin_eval_retrieval(cx, &in, &r) == KIN_OK ? kin_retrieval_json(cx, &r) : NULL;
+    json_t *out = kin_eval_folds(cx, &in, o->folds, &r) == KIN_OK ? kin_retrieval_json(cx, &r) : NULL;
     for (int64_t k = 0; out && k < d->swaps && cx->status == KIN_OK; k++) {
         char key[96];
         snprintf(key, sizeof key, "swap_%.60s_accuracy", d->swap[k].kind);

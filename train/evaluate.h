@@ -8,6 +8,7 @@
 /* All zero, or NULL instead: every caption, no intervals. */
 typedef struct kin_eval_opts {
     int64_t bootstrap; /* resamples for intervals */
+    int64_t folds;     /* the mean of so many galleries (train/eval_folds.h) */
     int64_t per_image; /* only the first so many captions of each image */
 } kin_eval_opts;
 
