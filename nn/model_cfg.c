@@ -10,8 +10,9 @@ static const char *const vision_keys[] = {
 static const char *const text_keys[] = {"context_length", "vocab_size", "width",          "heads",
                                         "layers",         "mlp_ratio",  "no_causal_mask", "pool_type",
                                         "ls_init_value",  NULL};
-static const char *const kin_vision_keys[] = {"class_token", "dropout", "drop_path", "norm",        "eps",
-                                              "stem",        "act",     "pos_init",  "stem_blocks", NULL};
+static const char *const kin_vision_keys[] = {"class_token", "dropout",   "drop_path", "norm",
+                                              "eps",         "stem",      "act",       "pos_init",
+                                              "stem_blocks", "stem_norm", NULL};
 static const char *const kin_text_keys[] = {"kind", "dropout", "drop_path", "norm", "eps", "act", NULL};
 static const char *const top_keys[] = {"embed_dim",       "vision_cfg",  "text_cfg",
                                        "quick_gelu",      "custom_text", "init_logit_scale",
@@ -124,6 +125,11 @@ static kin_status read_stem(kin_ctx *cx, const char *what, const json_t *kin, ki
                         "%s: stem must list the channels of 1 to %d convolutions of stride 2, and 2 to "
                         "the power of their number must be patch_size (%lld)",
                         what, KIN_MAX_STEM, (long long)v->patch);
+    static const char *const norms[] = {"pixel", "map", NULL};
+    int norm = 0;
+    KIN_TRY(choice(cx, what, "kin_cfg.vision.stem_norm", kin_json_string(cx, kin, "stem_norm", "pixel"),
+                   norms, &norm));
+    v->stem_map_norm = norm == 1;
     const json_t *blocks = json_object_get(kin, "stem_blocks");
     for (size_t i = 0; blocks && i < (size_t)v->stems; i++) {
         const json_t *count = json_array_get(blocks, i);

@@ -38,6 +38,7 @@ typedef struct kin_vision_cfg {
     float patch_dropout;        /* FLIP: the fraction dropped in training */
     int64_t stem[KIN_MAX_STEM]; /* channels of 3x3 stride-2 convolutions before the blocks */
     int stems;                  /* 0: plain patches */
+    bool stem_map_norm;         /* their norms are over a picture's whole map, not each pixel's channels */
     int64_t stem_blocks[KIN_MAX_STEM]; /* residual blocks of two 3x3 convolutions after each of them */
 } kin_vision_cfg;
 

@@ -38,16 +38,28 @@ static kin_val conv3x3(kin_graph *g, const char *name, kin_val x, int64_t out, i
     return kin_leave(g, s, kin_op1(g, conv2d, "conv2d", &attr, x, w, KIN_NONE));
 }
 
-/* act(norm(x)) under the names norm, act. */
-static kin_val norm_act(kin_graph *g, const char *norm, const char *act, const kin_trunk_cfg *c,
+/* act(norm(x)) under the names norm, act: over the channels of each pixel (ConvNeXt), or over the whole map,
+ * which keeps how strong one place is beside another. */
+static kin_val norm_act(kin_graph *g, const char *norm, const char *act, const kin_vision_cfg *c,
                         kin_stream *x)
 {
-    return kin_op1(g, act, act, &((kin_act_attr){.kind = c->act}), kin_norm(g, norm, c, x));
+    const kin_shape shape = *kin_shape_of(g, x->x);
+    const int64_t *tail = shape.dim + 1, all = tail[0] * tail[1] * tail[2];
+    if (c->stem_map_norm) {
+        x->x = kin_reshape(g, x->x, 2, &all);
+        if (x->r) x->r = kin_reshape(g, x->r, 2, &all);
+    }
+    kin_val y = kin_norm(g, norm, &c->trunk, x);
+    if (c->stem_map_norm) {
+        y = kin_reshape(g, y, 4, tail);
+        x->x = kin_reshape(g, x->x, 4, tail);
+    }
+    return kin_op1(g, act, act, &((kin_act_attr){.kind = c->trunk.act}), y);
 }
 
 /* Residual block before its sum: conv(act(norm(conv(act(norm(x)))))) (He et al. 2016, "Identity mappings in
  * deep residual networks", with norms over channels). */
-static kin_stream conv_block(kin_graph *g, const kin_trunk_cfg *c, int64_t index, kin_stream x)
+static kin_stream conv_block(kin_graph *g, const kin_vision_cfg *c, int64_t index, kin_stream x)
 {
     char name[32];
     snprintf(name, sizeof name, "%lld", (long long)index);
@@ -75,8 +87,8 @@ static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
         snprintf(name, sizeof name, "%d", i);
         const kin_scope t = kin_enter(g, name, false);
         kin_stream y = {.x = conv3x3(g, "conv", x, c->stem[i], 2)};
-        y.x = norm_act(g, "ln", "act", &c->trunk, &y);
-        for (int64_t k = 0; k < c->stem_blocks[i]; k++) y = conv_block(g, &c->trunk, k, y);
+        y.x = norm_act(g, "ln", "act", c, &y);
+        for (int64_t k = 0; k < c->stem_blocks[i]; k++) y = conv_block(g, c, k, y);
         x = kin_leave(g, t, y.r ? kin_op1(g, add, "add", NULL, y.x, y.r) : y.x);
     }
     const int64_t in = c->stem[c->stems - 1];

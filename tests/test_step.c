@@ -341,23 +341,27 @@ static void test_gradcache_with_captions(void **state)
     close_rig(&other);
 }
 
-/* Convolutions and residual blocks before the transformer: the CPU's kernels against f64, and a program. */
-static void test_stem_with_blocks(void **state)
+/* Convolutions and residual blocks before the transformer: the CPU's kernels against f64. */
+static void check_stem(const char *norm, int64_t gains)
 {
-    (void)state;
-    static const char stem[] =
+    static const char form[] =
         "{\"embed_dim\": 24, \"init_logit_scale\": 2.0,"
         " \"vision_cfg\": {\"image_size\": 16, \"layers\": 1, \"width\": 32, \"head_width\": 16,"
         " \"patch_size\": 4, \"pool_type\": \"avg\"},"
         " \"text_cfg\": {\"context_length\": 10, \"vocab_size\": 20, \"width\": 32, \"heads\": 2, "
         "\"layers\": 1},"
-        " \"kin_cfg\": {\"vision\": {\"class_token\": false, \"stem\": [6, 10], \"stem_blocks\": [1, 2]}}}";
+        " \"kin_cfg\": {\"vision\": {\"class_token\": false, \"stem\": [6, 10], \"stem_blocks\": [1, 2], "
+        "\"stem_norm\": \"%s\"}}}";
+    char model[sizeof form + 16];
+    snprintf(model, sizeof model, form, norm);
     const kin_pairs p = make_pairs(6, 6);
-    const variant how = {.batch = 6, .texts = 6, .model = stem};
+    const variant how = {.batch = 6, .texts = 6, .model = model};
     rig exact, fast;
     open_rig(&exact, ref64(), how);
     open_rig(&fast, cpu(2), how);
     assert_true(kin_params_find(fast.params, "visual.stem.0.0.conv_1.weight") >= 0);
+    const int ln = kin_params_find(fast.params, "visual.stem.1.0.ln_1.weight");
+    assert_true(ln >= 0 && fast.params->param[ln].count == gains);
     assert_true(kin_params_find(fast.params, "visual.stem.1.1.conv_2.weight") >= 0);
     const double loss = step(&exact, &p);
     assert_true(fabs(step(&fast, &p) - loss) <= 1e-5 * loss);
@@ -365,6 +369,13 @@ static void test_stem_with_blocks(void **state)
     if (!(differ < 1e-4)) fail_msg("gradients differ by %.3g", differ);
     close_rig(&exact);
     close_rig(&fast);
+}
+
+static void test_stem_with_blocks(void **state)
+{
+    (void)state;
+    check_stem("pixel", 10);
+    check_stem("map", 4 * 4 * 10);
 }
 
 static void test_gradcache_is_the_full_batch(void **state)
