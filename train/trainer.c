@@ -53,7 +53,7 @@ static kin_status override(kin_ctx *cx, json_t *json, const char *path, double v
     return kin_model_cfg_override(cx, json, path, text);
 }
 
-/* What the options name; of a run that is carried on its own, wherever the first came from. */
+/* What the options name; of a run that is carried on its own, where that is gone. */
 static json_t *named_json(kin_ctx *cx, const kin_config *c)
 {
     if (!*c->model) {
@@ -63,9 +63,11 @@ static json_t *named_json(kin_ctx *cx, const kin_config *c)
     if (!*c->resume) return kin_model_json(cx, c->model);
     char *last = kin_sprintf(cx, "%s/last", c->resume);
     json_t *json = NULL;
-    if (last && kin_model_is_folder(last))
-        json = kin_model_json(cx, last);
-    else
+    kin_ctx quiet = {0};
+    if (last && kin_model_is_folder(last)) {
+        json = kin_model_json(&quiet, c->model);
+        if (!json) json = kin_model_json(cx, last);
+    } else
         kin_fail(cx, KIN_IO,
                  "%s: no checkpoint to go on from (there is no %s/last): the run ended before its first one; "
                  "start it again without --resume",
@@ -82,7 +84,7 @@ static json_t *model_json(kin_ctx *cx, const kin_config *c)
     for (int64_t i = 0; i < c->override_count && cx->status == KIN_OK; i++)
         kin_model_cfg_override(cx, json, c->overrides[i].path, c->overrides[i].value);
     if (c->context > 0) override(cx, json, "text.context_length", (double)c->context);
-    if (c->patch_drop > 0.0 || *c->resume) override(cx, json, "vision.patch_dropout", c->patch_drop);
+    if (c->patch_drop > 0.0) override(cx, json, "vision.patch_dropout", c->patch_drop);
     if (c->scale_init > 0.0) override(cx, json, "init_logit_scale", log(c->scale_init));
     if (strcmp(c->loss, "siglip") == 0 && !json_object_get(json, "init_logit_bias"))
         override(cx, json, "init_logit_bias", -10.0);
