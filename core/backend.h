@@ -15,6 +15,7 @@ struct kin_backend {
     /* Memory that kernels may use, zeroed, 64-byte aligned, huge pages where there are; NULL on failure. */
     void *(*alloc)(kin_backend *b, int64_t bytes);
     void (*release)(kin_backend *b, void *p, int64_t bytes);
+    int64_t (*room)(kin_backend *b); /* bytes that alloc still has; NULL: whatever the system gives */
     void (*upload)(kin_backend *b, void *to, const void *from, int64_t bytes);   /* host -> device */
     void (*download)(kin_backend *b, void *to, const void *from, int64_t bytes); /* device -> host, waits */
     void (*swap)(kin_backend *b, void *x, void *y, int64_t bytes); /* both of the device; multiples of 4 */

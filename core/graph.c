@@ -111,6 +111,13 @@ kin_val kin_input(kin_graph *g, const char *name, kin_shape shape, bool wants_gr
         g, (kin_value){.kind = KIN_VALUE_INPUT, .shape = shape, .wants_grad = wants_grad, .name = copy});
 }
 
+static kin_shape weight_shape(const kin_graph *g, int param)
+{
+    kin_shape s = g->params->param[param].shape;
+    s.dtype = kin_param_read_as(g->params, param);
+    return s;
+}
+
 static kin_val add_region(kin_graph *g, int param, int64_t start, int64_t rows)
 {
     const int region = kin_params_region(g->cx, g->params, param, start, rows);
@@ -118,7 +125,7 @@ static kin_val add_region(kin_graph *g, int param, int64_t start, int64_t rows)
         g->failed = true;
         return KIN_NONE;
     }
-    kin_shape shape = g->params->param[param].shape;
+    kin_shape shape = weight_shape(g, param);
     if (shape.rank > 0) shape.dim[0] = rows;
     return add_value(g, (kin_value){.kind = KIN_VALUE_PARAM, .shape = shape, .region = region});
 }
@@ -139,7 +146,8 @@ kin_val kin_weight(kin_graph *g, const char *name, kin_init init, int rank, ...)
         return KIN_NONE;
     }
     /* A use of the whole weight; one that will be cut into rows registers its regions when it is cut. */
-    return add_value(g, (kin_value){.kind = KIN_VALUE_PARAM, .shape = shape, .region = -1 - param});
+    return add_value(
+        g, (kin_value){.kind = KIN_VALUE_PARAM, .shape = weight_shape(g, param), .region = -1 - param});
 }
 
 /* The region of a whole weight is taken at its first use, so that a weight that is only cut has none. */
@@ -211,7 +219,8 @@ kin_val kin_apply(kin_graph *g, kin_op op, const char *name, const void *attr, c
         return KIN_NONE;
     }
     if (attr) memcpy(n->attr.bytes, attr, row->attr_size);
-    if (row->def->shape(g->cx, ins, n->attr.bytes, outs) != KIN_OK) {
+    if (kin_op_types(g->cx, op, ins) != KIN_OK ||
+        row->def->shape(g->cx, ins, n->attr.bytes, outs) != KIN_OK) {
         g->failed = true;
         kin_within(g->cx, "%s '%s'", row->def->name, n->name);
         return KIN_NONE;

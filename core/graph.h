@@ -70,7 +70,7 @@ kin_shape kin_rows_of(const kin_graph *g, kin_dtype dtype, int sym, int64_t mul,
 
 /* Memory that the caller binds before a run. */
 kin_val kin_input(kin_graph *g, const char *name, kin_shape shape, bool wants_grad);
-/* A weight, named by scope and name; f32. */
+/* A weight, named by scope and name; f32, or for matrices (rank >= 2) params->precision. */
 kin_val kin_weight(kin_graph *g, const char *name, kin_init init, int rank, ...);
 /* Leading rows start .. start + rows - 1 of a weight, as a leaf of their own. */
 kin_val kin_weight_rows(kin_graph *g, kin_val weight, int64_t start, int64_t rows);

@@ -19,6 +19,50 @@ const kin_op_row *kin_op_get(kin_op op)
 #include "core/ops.def"
 #undef KIN_OP
 
+uint32_t kin_op_stored(kin_op op)
+{
+    static const uint32_t stored[KIN_OP_COUNT] = {
+        [KIN_OP_linear] = IN(0) | IN(1),
+        [KIN_OP_attention] = IN(0) | IN(1) | IN(2),
+        [KIN_OP_layernorm] = IN(0) | IN(1),
+        [KIN_OP_rmsnorm] = IN(0) | IN(1),
+        [KIN_OP_embedding] = IN(1) | IN(2),
+        [KIN_OP_tokens] = IN(0) | IN(1) | IN(2),
+        [KIN_OP_repeat] = IN(0),
+        [KIN_OP_patch_drop] = IN(0),
+        [KIN_OP_conv2d] = IN(0) | IN(1),
+        [KIN_OP_act] = IN(0),
+        [KIN_OP_add] = IN(0) | IN(1),
+        [KIN_OP_scale] = IN(0),
+        [KIN_OP_dropout] = IN(0),
+        [KIN_OP_cast] = IN(0),
+        [KIN_OP_pool] = IN(0),
+        [KIN_OP_l2norm] = IN(0),
+        [KIN_OP_concat] = IN(0) | IN(1),
+        [KIN_OP_slice] = IN(0),
+        [KIN_OP_take] = IN(0),
+        [KIN_OP_xent] = IN(0),
+    };
+    return stored[op];
+}
+
+kin_status kin_op_types(kin_ctx *cx, kin_op op, const kin_shape *in)
+{
+    const kin_op_row *row = kin_op_get(op);
+    const kin_shape *first = NULL;
+    for (int i = 0; i < row->nin; i++) {
+        const kin_shape *s = &in[i];
+        if (s->rank < 0 || !kin_dtype_is_real(s->dtype)) continue;
+        const bool stored = (kin_op_stored(op) & IN(i)) != 0;
+        const kin_dtype must = stored && first ? first->dtype : stored ? s->dtype : KIN_F32;
+        if (stored && !first) first = s;
+        if (s->dtype != must)
+            return kin_fail(cx, KIN_SHAPE, "input %d is %s, it must be %s", i, kin_dtype_name(s->dtype),
+                            kin_dtype_name(must));
+    }
+    return KIN_OK;
+}
+
 const char *kin_fn_name(kin_fn fn)
 {
     static const char *const name[KIN_FN_COUNT] = {

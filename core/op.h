@@ -158,9 +158,10 @@ typedef struct kin_triplet_attr { float margin; } kin_triplet_attr;
  *   z [N, V], labels [N] i32 (negative: ignored) -> loss scalar (0 when all are ignored), lse [N] */
 typedef struct kin_xent_attr { float smoothing; } kin_xent_attr;
 
-/* adamw (Loshchilov & Hutter 2019), decoupled decay, over flat arrays p, g, m, v [n] real:
+/* adamw (Loshchilov & Hutter 2019), decoupled decay, over flat arrays p, g, m, v [n] real, copy? [n] bf16:
  *   g' = g * grad_scale; m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2;
- *   p = p - lr * wd * p - lr * (m / bias1) / (sqrt(v / bias2) + eps)   with bias_k = 1 - b_k^step */
+ *   p = p - lr * wd * p - lr * (m / bias1) / (sqrt(v / bias2) + eps)   with bias_k = 1 - b_k^step;
+ *   copy = p, rounded */
 typedef struct kin_adamw_attr { float lr, beta1, beta2, eps, wd, bias1, bias2, grad_scale; } kin_adamw_attr;
 /* ema: e = decay e + (1 - decay) p; tensors e, p [n]. */
 typedef struct kin_ema_attr { float decay; } kin_ema_attr;
@@ -253,6 +254,10 @@ typedef struct kin_op_row {
     uint32_t reads, diff;
 } kin_op_row;
 const kin_op_row *kin_op_get(kin_op op);
+/* Inputs of an op that hold activations, or weights as matrices: all of one type, f32 or the run's precision,
+ * which is also that of the outputs that hold activations. Every other real input is f32. */
+uint32_t kin_op_stored(kin_op op);
+kin_status kin_op_types(kin_ctx *cx, kin_op op, const kin_shape *in); /* are they so? */
 const char *kin_fn_name(kin_fn fn);
 uint64_t kin_ops_hash(void); /* of the tables and structs: plug-ins built against others are refused */
 

@@ -105,7 +105,8 @@ static void cost(const kin_call *c, bool backward, kin_cost *cost)
 static int64_t scratch(const kin_call *c, bool backward)
 {
     const int64_t n = c->in[0].dim[0] * c->out[0].dim[1];
-    return backward ? kin_part(n * kin_real_size(&c->out[0])) + 256 : 0;
+    const int64_t copy = c->out[0].dtype == KIN_BF16 ? kin_part(kin_count(&c->out[0]) * 2) : 0; /* of dO */
+    return backward ? kin_part(n * kin_real_size(&c->out[0])) + copy + 256 : 0;
 }
 
 static bool sample(int i, int64_t batch, kin_sample *s)

@@ -32,7 +32,8 @@ static int64_t scratch(const kin_call *c, bool backward)
     const kin_linear_attr *a = c->attr;
     if (!backward) return 0;
     const int64_t rows = kin_rows(&c->in[0]), n = kin_cols(&c->out[0]), r = kin_real_size(&c->out[0]);
-    return kin_part((a->act != KIN_ACT_none ? rows * n : 0) * r) + kin_part(kin_chunks(rows) * n * r) + 256;
+    const bool kept = a->act != KIN_ACT_none || c->out[0].dtype == KIN_BF16; /* dz */
+    return kin_part((kept ? rows * n : 0) * r) + kin_part(kin_chunks(rows) * n * r) + 256;
 }
 
 static uint32_t reads(const kin_shape *in, const void *attr)

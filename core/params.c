@@ -7,7 +7,7 @@
 
 #include "core/rng.h"
 
-enum { ALIGN = 16 }; /* elements: 64 bytes of f32 */
+enum { ALIGN = 32, COPY = 2 }; /* elements: 64 bytes of bf16; bytes of one */
 
 kin_params *kin_params_new(kin_ctx *cx)
 {
@@ -116,6 +116,12 @@ static int arrays_of(kin_group g, bool training, bool ema)
     return g == KIN_GROUP_FROZEN ? 1 : 4 + ema;
 }
 
+/* Groups that have matrices. */
+static bool has_copy(const kin_params *p, kin_group g)
+{
+    return p->precision != KIN_F32 && g != KIN_GROUP_PLAIN;
+}
+
 int64_t kin_params_plan(kin_params *p, size_t real_size, bool training, bool ema)
 {
     for (int g = 0; g < KIN_GROUP_COUNT; g++) p->flat[g].count = 0;
@@ -127,7 +133,8 @@ int64_t kin_params_plan(kin_params *p, size_t real_size, bool training, bool ema
     }
     int64_t bytes = 0;
     for (int g = 0; g < KIN_GROUP_COUNT; g++)
-        bytes += p->flat[g].count * (int64_t)real_size * arrays_of((kin_group)g, training, ema);
+        bytes += p->flat[g].count * ((int64_t)real_size * arrays_of((kin_group)g, training, ema) +
+                                     (has_copy(p, (kin_group)g) ? COPY : 0));
     return bytes;
 }
 
@@ -147,6 +154,8 @@ kin_status kin_params_alloc(kin_ctx *cx, kin_params *p, kin_backend *b, bool tra
             *array[k] = at;
             at += f->count * (int64_t)real;
         }
+        f->copy = has_copy(p, (kin_group)g) ? at : NULL;
+        if (f->copy) at += f->count * COPY;
     }
     return KIN_OK;
 }
@@ -189,11 +198,32 @@ static int64_t row_size(const kin_param *q)
     return q->shape.rank > 0 && q->shape.dim[0] > 0 ? q->count / q->shape.dim[0] : q->count;
 }
 
+kin_dtype kin_param_read_as(const kin_params *p, int i)
+{
+    return p->param[i].shape.rank >= 2 ? p->precision : KIN_F32;
+}
+
 void *kin_region_value(const kin_params *p, int region)
 {
     const kin_region *r = &p->region[region];
     const kin_param *q = &p->param[r->param];
-    return value_at(p, q, r->start * row_size(q));
+    const int64_t from = r->start * row_size(q);
+    if (kin_param_read_as(p, r->param) == KIN_F32) return value_at(p, q, from);
+    return (char *)p->flat[q->group].copy + (q->offset + from) * COPY;
+}
+
+void kin_params_refresh(kin_params *p)
+{
+    static const kin_cast_attr attr = {.dtype = KIN_BF16};
+    for (int g = 0; g < KIN_GROUP_COUNT && p->stale; g++) {
+        const kin_flat *f = &p->flat[g];
+        if (!f->copy || !f->count) continue;
+        const kin_tensor from = {.ptr = f->value, .dtype = p->backend->real, .rank = 1, .dim = {f->count}};
+        const kin_tensor to = {.ptr = f->copy, .dtype = KIN_BF16, .rank = 1, .dim = {f->count}};
+        p->backend->ops[KIN_OP_cast].fwd(
+            &(kin_call){.in = &from, .out = &to, .attr = &attr, .dev = p->backend->dev});
+    }
+    p->stale = false;
 }
 
 void *kin_region_grad(const kin_params *p, int region)
@@ -222,6 +252,7 @@ kin_status kin_param_set(kin_ctx *cx, kin_params *p, int i, const float *values)
 {
     if (p->param[i].outside)
         return kin_fail(cx, KIN_INTERNAL, "parameter '%s' is borrowed: only read", p->param[i].name);
+    p->stale = true;
     KIN_TRY(put(cx, p, kin_param_value(p, i), values, p->param[i].count));
     void *ema = kin_param_ema(p, i);
     return ema ? put(cx, p, ema, values, p->param[i].count) : KIN_OK;
@@ -295,6 +326,7 @@ void kin_params_swap_ema(kin_params *p)
             p->backend->swap(p->backend, f->value, f->ema,
                              f->count * (int64_t)kin_dtype_size(p->backend->real));
     }
+    p->stale = true;
 }
 
 void kin_params_begin(kin_params *p)

@@ -4,6 +4,10 @@
  * not, frozen ones), each parameter 64-byte aligned inside its group, so that the optimiser is one call per
  * group. Frozen parameters have a value and nothing else: no gradient, no moments.
  *
+ * Precision: matrices (rank >= 2) may be read by kernels as bf16: each group that has any keeps a rounded
+ * copy of its values beside them. The values themselves, gradients, moments and the average stay f32 ("master
+ * weights").
+ *
  * A graph may use leading rows of a parameter apart from the rest (the query rows of a packed qkv weight):
  * such a region is its own leaf. Regions of one parameter are equal or disjoint. A gradient is never zeroed
  * before a step: the first writer of a region in a step stores, later ones add; who is first is known by the
@@ -12,12 +16,7 @@
 #define KIN_PARAMS_H
 #include "core/backend.h"
 
-typedef enum kin_init_kind {
-    KIN_INIT_CONST,
-    KIN_INIT_NORMAL,
-    KIN_INIT_UNIFORM,
-    KIN_INIT_GRID
-} kin_init_kind;
+typedef enum kin_init_kind { KIN_INIT_CONST, KIN_INIT_NORMAL, KIN_INIT_UNIFORM, KIN_INIT_GRID } kin_init_kind;
 /* const: arg. normal: mean 0, standard deviation arg. uniform: [-arg, arg].
  * grid: where each patch of a side x side picture lies, [side^2 or side^2 + 1, C], C % 4 == 0: sines and
  * cosines of x, then of y, times arg. C/4 frequencies from half a period over the whole picture to half a
@@ -48,6 +47,7 @@ typedef struct kin_region {
 typedef struct kin_flat {
     int64_t count;                    /* elements, padding included (padding stays zero) */
     void *value, *grad, *m, *v, *ema; /* real; NULL when not kept */
+    void *copy;                       /* bf16 of value; NULL when not kept */
 } kin_flat;
 
 typedef struct kin_params {
@@ -56,6 +56,8 @@ typedef struct kin_params {
     kin_region *region;
     int regions, region_room;
     kin_backend *backend; /* after kin_params_alloc */
+    kin_dtype precision;  /* what matrices are read as: KIN_F32 or KIN_BF16; before kin_params_alloc */
+    bool stale;           /* the copies are older than the values */
     kin_flat flat[KIN_GROUP_COUNT];
     void *arena;
     int64_t bytes;  /* of the arena */
@@ -74,7 +76,8 @@ int kin_params_region(kin_ctx *cx, kin_params *p, int param, int64_t start, int6
 /* Freezes every parameter whose name matches the shell pattern; returns how many. Before kin_params_alloc. */
 int kin_params_freeze(kin_params *p, const char *glob);
 
-/* Bytes that kin_params_alloc will take: values, and for training gradients, moments and the average. */
+/* Bytes that kin_params_alloc will take: values and their copies, and for training gradients, moments and the
+ * average. */
 int64_t kin_params_plan(kin_params *p, size_t real_size, bool training, bool ema);
 kin_status kin_params_alloc(kin_ctx *cx, kin_params *p, kin_backend *b, bool training, bool ema);
 /* For inference: every parameter's value is f32 in memory that outlives p (a mapped file), value(user, i); 0
@@ -87,7 +90,11 @@ kin_status kin_params_init(kin_ctx *cx, kin_params *p, uint64_t seed);
 void *kin_param_value(const kin_params *p, int param); /* in backend memory; dtype backend->real */
 void *kin_param_grad(const kin_params *p, int param);  /* NULL: frozen, or not training */
 void *kin_param_ema(const kin_params *p, int param);
+/* What kernels read: the copy of a matrix where there is one. */
 void *kin_region_value(const kin_params *p, int region);
+kin_dtype kin_param_read_as(const kin_params *p, int param);
+/* Makes the copies anew where values have changed other than by the optimiser, which writes both. */
+void kin_params_refresh(kin_params *p);
 void *kin_region_grad(const kin_params *p, int region);
 
 /* A step: begin; run programs; finish zeroes the gradients of regions that nothing wrote. */

@@ -196,6 +196,7 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
     if ((!p->act && p->act_bytes) || (!p->scratch && p->scratch_bytes))
         return kin_fail(cx, KIN_INTERNAL, "the program has no arenas attached");
     if (p->stale) refresh(p);
+    kin_params_refresh(p->graph->params);
     KIN_TRY(resize(cx, p, run));
     double before = run->seconds ? kin_now() : 0.0;
     for (int s = 0; s < p->steps; s++) {

@@ -1,11 +1,16 @@
 #include "nn/dual_encoder.h"
 
+#include "nn/linear.h"
 #include "nn/text.h"
 #include "nn/vit.h"
 
+/* f32, as losses take embeddings. eps is that of torch's F.normalize. */
 static kin_val normalised(kin_graph *g, const char *name, kin_val x)
 {
-    return kin_op1(g, l2norm, name, &((kin_norm_attr){.eps = 1e-12f}), x); /* eps of torch's F.normalize */
+    const kin_scope s = kin_enter(g, name, false);
+    x = kin_as(g, "cast", x, KIN_F32);
+    kin_leave(g, s, x);
+    return kin_op1(g, l2norm, name, &((kin_norm_attr){.eps = 1e-12f}), x);
 }
 
 kin_val kin_encode_images(kin_graph *g, const kin_model_cfg *m, int64_t images)

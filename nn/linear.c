@@ -34,6 +34,12 @@ kin_val kin_linear(kin_graph *g, const char *name, kin_val x, int64_t out, int a
     return kin_leave(g, s, kin_op1(g, linear, "linear", &attr, x, w, b));
 }
 
+kin_val kin_as(kin_graph *g, const char *name, kin_val x, kin_dtype type)
+{
+    const kin_cast_attr attr = {.dtype = (int)type};
+    return kin_shape_of(g, x)->dtype == type ? x : kin_op1(g, cast, name, &attr, x);
+}
+
 kin_val kin_projection(kin_graph *g, const char *name, kin_val x, int64_t out)
 {
     const int64_t in = width_of(g, x);

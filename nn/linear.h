@@ -11,6 +11,9 @@ kin_val kin_linear(kin_graph *g, const char *name, kin_val x, int64_t out, int a
 /* x [..., in] with a bare parameter `name` [in, out] and no bias: open_clip's "proj", "text_projection". */
 kin_val kin_projection(kin_graph *g, const char *name, kin_val x, int64_t out);
 
+/* x in that type: itself, or a cast called `name`. */
+kin_val kin_as(kin_graph *g, const char *name, kin_val x, kin_dtype type);
+
 kin_init kin_init_linear(int64_t in); /* uniform +-1/sqrt(in): nn.Linear's and nn.Conv2d's default */
 kin_init kin_init_normal(double std);
 kin_init kin_init_const(double value);

@@ -22,7 +22,8 @@ static kin_val patch_embedding(kin_graph *g, const kin_model_cfg *m, kin_val ima
     const int64_t k = 3 * c->patch * c->patch;
     const kin_patchify_attr patchify = patches_of(m, c->patch);
     const kin_linear_attr plain = {0};
-    const kin_val x = kin_op1(g, patchify, "patchify", &patchify, images);
+    const kin_val x =
+        kin_as(g, "cast", kin_op1(g, patchify, "patchify", &patchify, images), g->params->precision);
     const kin_val w =
         kin_weight(g, "conv1.weight", kin_init_linear(k), 4, c->trunk.width, (int64_t)3, c->patch, c->patch);
     return kin_op1(g, linear, "conv1", &plain, x, kin_reshape(g, w, 2, &k), KIN_NONE);
@@ -80,7 +81,8 @@ static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
     const kin_vision_cfg *c = &m->vision;
     const kin_scope s = kin_enter(g, "stem", false);
     const kin_patchify_attr normalise = patches_of(m, 1);
-    kin_val x = kin_op1(g, patchify, "normalise", &normalise, images);
+    kin_val x =
+        kin_as(g, "cast", kin_op1(g, patchify, "normalise", &normalise, images), g->params->precision);
     x = kin_reshape(g, x, 4, (const int64_t[]){c->image_size, c->image_size, 3});
     for (int i = 0; i < c->stems; i++) {
         char name[32];
@@ -105,7 +107,10 @@ static kin_val sequence(kin_graph *g, const kin_vision_cfg *c, kin_val x)
     const kin_init init = kin_init_normal(pow((double)c->trunk.width, -0.5));
     kin_val token = KIN_NONE, keep = KIN_NONE;
     if (cls)
-        token = kin_reshape(g, kin_weight(g, "class_embedding", init, 1, c->trunk.width), 2, &c->trunk.width);
+        token = kin_as(
+            g, "class_cast",
+            kin_reshape(g, kin_weight(g, "class_embedding", init, 1, c->trunk.width), 2, &c->trunk.width),
+            g->params->precision);
     const kin_init place = c->pos_grid ? (kin_init){.kind = KIN_INIT_GRID, .arg = 1.0} : init;
     const kin_val pos = kin_weight(g, "positional_embedding", place, 2, patches + cls, c->trunk.width);
     if (kept < patches) {

@@ -3,8 +3,8 @@
 # copy of the sources, builds the one test program that must notice and runs it. Prints a line a fault; fails
 # if one survives, if its text is not in its file exactly once, or if what it makes does not build.
 #
-# An entry: "FILE | PROGRAM FILTER | what", "tsan" before PROGRAM for the build under ThreadSanitizer; then the
-# lines taken out ("-") and those put in ("+"); a blank line. Parts of lines will do.
+# An entry: "FILE | PROGRAM FILTER | what", "tsan" before PROGRAM for the build under ThreadSanitizer; "HEADER in SOURCE"
+# for FILE: of what includes it, only that one is compiled anew (sooner done); then the lines taken out ("-") and those put in ("+"); a blank line. Parts of lines will do.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 room=$1/mutants jobs=${JOBS:-$(nproc)} folders="core kernels nn train data include tests tools configs"
@@ -27,9 +27,9 @@ noticed_by() {
 }
 
 one() { # one NUMBER
-    local entry=$room/list/$1 file kind program filter what tree text from to log by
+    local entry=$room/list/$1 file in unit kind program filter what tree text from to log by
     IFS='|' read -r file program what <"$entry.head"
-    read -r file <<<"$file"
+    read -r file in unit <<<"$file"
     read -r kind program filter <<<"$program"
     what=${what# }
     [ "$kind" = tsan ] || { filter=$program program=$kind kind=plain; }
@@ -43,6 +43,7 @@ one() { # one NUMBER
     cp -a "$room/$kind" "$tree"
     rm "$tree/$file"
     printf '%s' "${text%%"$from"*}$to${rest%.}" >"$tree/$file"
+    [ -z "$unit" ] || find "$tree/build/cuemu" -name '*.o' ! -name "$unit.o" -exec touch {} +
     log=$(build "$tree" "$kind" 1 "$program") || { say broken "$1" "does not build: $(grep -m1 error <<<"$log")"; return; }
     log=$(judge "$tree" "$program" "$filter") && { rm -rf "$tree"; say SURVIVED "$1" "$program $filter"; return; }
     rm -rf "$tree"

@@ -65,10 +65,30 @@ double op_value(const kin_tensor *t, int64_t k)
 
 void op_set(const kin_tensor *t, int64_t k, double v)
 {
-    if (t->dtype == KIN_F64)
-        ((double *)t->ptr)[k] = v;
-    else
-        ((float *)t->ptr)[k] = (float)v;
+    switch (t->dtype) {
+    case KIN_F64: ((double *)t->ptr)[k] = v; break;
+    case KIN_BF16: ((uint16_t *)t->ptr)[k] = kin_to_bf16((float)v); break;
+    default: ((float *)t->ptr)[k] = (float)v; break;
+    }
+}
+
+static kin_dtype precision = KIN_F32;
+
+void op_precision(kin_dtype t)
+{
+    precision = t;
+}
+
+/* Input i of an op that is kept in `precision`. */
+static bool narrow(kin_op op, int i, const kin_shape *s)
+{
+    return precision != KIN_F32 && (kin_op_stored(op) & IN(i)) && s->rank >= 0 && s->dtype == KIN_F32;
+}
+
+static void round_all(const kin_tensor *t)
+{
+    for (int64_t k = 0; k < kin_count(t); k++)
+        op_set(t, k, (double)kin_from_bf16(kin_to_bf16((float)op_value(t, k))));
 }
 
 static void fill_unit(kin_tensor *t, uint64_t stream)
@@ -142,6 +162,8 @@ static kin_call call_of(op_case *c)
 void op_case_make(op_case *c, kin_backend *b, kin_op op, const kin_sample *s)
 {
     *c = (op_case){.b = b, .op = op, .row = kin_op_get(op), .sample = -1, .s = *s};
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        if (b->real == KIN_F32 && narrow(op, i, &s->in[i])) c->s.in[i].dtype = precision;
     for (int i = 0; i < KIN_MAX_OUT; i++) c->out_shape[i] = KIN_ABSENT;
     kin_ctx cx = {0};
     if (c->row->def->shape(&cx, c->s.in, c->s.attr.bytes, c->out_shape) != KIN_OK)
@@ -175,8 +197,10 @@ bool op_case_open(op_case *c, kin_backend *b, kin_op op, int sample, int64_t bat
     c->sample = sample;
     c->batch = batch;
     for (int i = 0; i < KIN_MAX_IN; i++)
-        if (c->in[i].ptr)
+        if (c->in[i].ptr) {
             fill(&c->in[i], c->s.fill[i], c->s.arg[i], (uint64_t)(1000 * (int)op + 10 * sample + i));
+            if (narrow(op, i, &s.in[i])) round_all(&c->in[i]);
+        }
     return true;
 }
 
@@ -441,6 +465,12 @@ void op_fn(kin_backend *b, kin_fn fn, const kin_tensor *t, int tensors, const vo
     }
     b->fns[fn](&(kin_fn_call){.t = there, .attr = attr, .dev = b->dev});
     bring_back(&m, kin_fn_name(fn));
+}
+
+kin_dtype op_fn_type(const kin_backend *b, kin_fn fn, int i)
+{
+    if (fn == KIN_FN_sumsq && i == 1) return KIN_F64;
+    return fn == KIN_FN_adamw && i == 4 ? KIN_BF16 : b->real;
 }
 
 void op_case_forward(op_case *c)

@@ -44,6 +44,11 @@ void op_case_both(op_case *c, uint32_t given);
 /* One row of core/fns.def, on whatever memory the backend has; `guard` readable bytes lie around each tensor.
  */
 void op_fn(kin_backend *b, kin_fn fn, const kin_tensor *t, int tensors, const void *attr, int64_t guard);
+kin_dtype op_fn_type(const kin_backend *b, kin_fn fn, int i); /* of its tensor i */
+
+/* From now on cases hold activations and matrices (kin_op_stored) in that type. The f64 reference keeps them
+ * in f64, rounded to it: the same numbers. KIN_F32: as their samples say. */
+void op_precision(kin_dtype t);
 
 uint32_t op_case_diff(const op_case *c);    /* inputs that are there, real and differentiable */
 uint32_t op_case_carries(const op_case *c); /* outputs that are there and may carry a gradient */

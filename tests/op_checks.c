@@ -6,17 +6,17 @@
 
 #include <cmocka.h>
 
-static bool compare(const op_case *got, const op_case *want, double tol)
+static bool compare(const op_case *got, const op_case *want, double tol, double grad_tol)
 {
     bool ok = true;
     for (int o = 0; o < KIN_MAX_OUT; o++)
         if (got->out[o].ptr) ok = ok && op_agree(got, true, o, &got->out[o], &want->out[o], tol);
     for (int i = 0; i < KIN_MAX_IN; i++)
-        if (got->din[i].ptr) ok = ok && op_agree(got, false, i, &got->din[i], &want->din[i], tol);
+        if (got->din[i].ptr) ok = ok && op_agree(got, false, i, &got->din[i], &want->din[i], grad_tol);
     return ok;
 }
 
-bool op_parity(kin_op op, kin_backend *b, kin_backend *truth_of, double tol)
+bool op_parity(kin_op op, kin_backend *b, kin_backend *truth_of, double tol, double grad_tol)
 {
     op_case c, truth;
     bool ok = true;
@@ -27,7 +27,7 @@ bool op_parity(kin_op op, kin_backend *b, kin_backend *truth_of, double tol)
         for (uint32_t given = all; ok && given; given = (given - 1) & all) { /* none counts as zeros */
             op_case_both(&c, given);
             op_case_both(&truth, given);
-            ok = compare(&c, &truth, tol);
+            ok = compare(&c, &truth, tol, grad_tol);
         }
         op_case_close(&c);
         op_case_close(&truth);

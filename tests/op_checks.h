@@ -6,7 +6,7 @@
 
 /* Outputs and gradients of all samples as truth_of gives them, for every set of cotangents. op_worst() after
  * it: of this op. */
-bool op_parity(kin_op op, kin_backend *b, kin_backend *truth_of, double tol);
+bool op_parity(kin_op op, kin_backend *b, kin_backend *truth_of, double tol, double grad_tol);
 /* '+=' is '=' plus what was there. truth_of: where the sum is held. */
 bool op_accumulates(op_case *c, kin_backend *truth_of);
 /* Every subset of the gradients has the bits that it has among all. */

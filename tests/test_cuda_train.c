@@ -15,7 +15,7 @@
 #include "tests/emulated.h"
 #include "train/trainer.h"
 
-enum { STEPS = 5 };
+enum { STEPS = 5, MANY = 20 };
 static char folder[64];
 
 /* With everything random that there is: dropout, stochastic depth, dropped patches. */
@@ -31,14 +31,14 @@ static const char options[] = "batch = 8\nlr = 2e-3\nsteps = 5\nlog-every = 1\ne
                               "eval-every = 5\neval-batch = 16\nseed = 3\n";
 
 typedef struct record {
-    double loss[STEPS], norm[STEPS], flops[STEPS], recall;
+    double loss[MANY], norm[MANY], flops[MANY], recall;
     int steps;
 } record;
 
 static void on_progress(void *user, const kin_progress *p)
 {
     record *r = user;
-    assert_in_range(p->step, 1, STEPS);
+    assert_in_range(p->step, 1, MANY);
     r->loss[p->step - 1] = p->loss;
     r->norm[p->step - 1] = p->norm;
     r->flops[p->step - 1] = p->flops;
@@ -86,17 +86,19 @@ static record must_train(const flag *flags)
     kin_ctx cx = {0};
     record r;
     if (train(flags, &r, &cx) != KIN_OK) fail_msg("%s", cx.message);
-    assert_int_equal(r.steps, STEPS);
+    assert_true(r.steps == STEPS || r.steps == MANY);
     return r;
 }
 
-static void losses_agree(const record *a, const record *b, const char *what)
+/* Losses within `tol` of one another, norms of the gradients within ten times that. */
+static void losses_agree(const record *a, const record *b, double tol, const char *what)
 {
-    for (int i = 0; i < STEPS; i++) {
-        if (!(fabs(a->loss[i] - b->loss[i]) <= 1e-5 * fabs(b->loss[i])))
+    assert_int_equal(a->steps, b->steps);
+    for (int i = 0; i < a->steps; i++) {
+        if (!(fabs(a->loss[i] - b->loss[i]) <= tol * fabs(b->loss[i])))
             fail_msg("%s, step %d: the loss is %.9g on the GPU, %.9g on the processor", what, i + 1,
                      a->loss[i], b->loss[i]);
-        if (!(fabs(a->norm[i] - b->norm[i]) <= 1e-4 * b->norm[i]))
+        if (!(fabs(a->norm[i] - b->norm[i]) <= 10.0 * tol * b->norm[i]))
             fail_msg("%s, step %d: the gradient's norm is %.9g, not %.9g", what, i + 1, a->norm[i],
                      b->norm[i]);
         assert_true(a->flops[i] == b->flops[i]);
@@ -121,22 +123,58 @@ static void losses_are_the_processors(void **state)
         flags[0].value = "cuda";
         emulated_order((int)i % EMULATED_ORDERS);
         const record gpu = must_train(flags);
-        losses_agree(&gpu, &cpu, list[i].what);
+        losses_agree(&gpu, &cpu, 1e-5, list[i].what);
         assert_true(fabs(gpu.recall - cpu.recall) < 0.05);
         assert_true(cpu.loss[STEPS - 1] != cpu.loss[0]);
     }
 }
 
+/* Twenty steps against the processor's in f32. */
+static void many_steps(int order, const char *precision, double tol)
+{
+    const record cpu = must_train((const flag[]){{"steps", "20"}, {"eval-every", "20"}, {NULL, NULL}});
+    emulated_order(order);
+    const record gpu = must_train((const flag[]){
+        {"device", "cuda"}, {"precision", precision}, {"steps", "20"}, {"eval-every", "20"}, {NULL, NULL}});
+    emulated_order(0);
+    losses_agree(&gpu, &cpu, tol, precision);
+    assert_true(gpu.loss[MANY - 1] < gpu.loss[0]);
+}
+
+static void twenty_steps_in_f32(void **state)
+{
+    (void)state;
+    many_steps(1, "f32", 1e-4);
+}
+
+static void twenty_steps_in_bf16(void **state)
+{
+    (void)state;
+    many_steps(2, "bf16", 2e-2);
+}
+
+static void bf16_is_for_gpus(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    record r;
+    assert_int_not_equal(train((const flag[]){{"precision", "bf16"}, {NULL, NULL}}, &r, &cx), KIN_OK);
+    assert_non_null(strstr(cx.message, "precision = bf16 is for device = cuda"));
+}
+
 static void the_same_bits_in_every_order(void **state)
 {
-    static const flag flags[] = {{"device", "cuda"}, {NULL, NULL}};
+    static const char *const precision[] = {"f32", "bf16"};
     (void)state;
-    emulated_order(0);
-    const record first = must_train(flags);
-    for (int i = 0; i < EMULATED_ORDERS - 1; i++) { /* once more in the same, then in two others */
-        emulated_order(i);
-        const record r = must_train(flags);
-        assert_memory_equal(&r, &first, sizeof r);
+    for (int p = 0; p < 2; p++) {
+        const flag flags[] = {{"device", "cuda"}, {"precision", precision[p]}, {NULL, NULL}};
+        emulated_order(0);
+        const record first = must_train(flags);
+        for (int i = 0; i < 2 - p + 1; i++) { /* once more in the same, then in others */
+            emulated_order(i);
+            const record r = must_train(flags);
+            assert_memory_equal(&r, &first, sizeof r);
+        }
     }
     emulated_order(0);
 }
@@ -174,6 +212,47 @@ static void too_little_memory_says_what_helps(void **state)
     emulated_memory(0);
 }
 
+/* The bill is known before the first step. */
+static char bill[400];
+static void keep_bill(void *user, kin_level level, const char *message)
+{
+    (void)user;
+    (void)level;
+    if (strncmp(message, "memory of ", 10) == 0) snprintf(bill, sizeof bill, "%s", message);
+}
+
+/* With less than a batch needs: what is said to fit then does. */
+static void a_chunk_that_fits_is_named(void **state)
+{
+    static const flag whole[] = {{"device", "cuda"}, {"eval-batch", "2"}, {NULL, NULL}};
+    enum { PLENTY = 64 };
+    kin_ctx first = {.log = keep_bill}, cx = {0};
+    double weights, act, scratch, rest, left;
+    record r;
+    (void)state;
+    emulated_memory((int64_t)PLENTY << 20);
+    *bill = 0;
+    assert_int_equal(train(whole, &r, &first), KIN_OK);
+    assert_int_equal(
+        sscanf(strstr(bill, "): ") ? strstr(bill, "): ") + 3 : "",
+               "%lf MiB weights, gradients and moments, %lf activations, %lf scratch, %lf inputs and "
+               "embeddings; %lf are left",
+               &weights, &act, &scratch, &rest, &left),
+        5);
+    assert_true(act > 0.2 && left > 0.0 && weights + act + scratch + rest + left < PLENTY + 0.3);
+    emulated_memory((int64_t)(((double)PLENTY - left - 0.3 * act) * 1048576.0));
+    train(whole, &r, &cx);
+    const char *chunk = strstr(cx.message, "--chunk ");
+    if (!strstr(cx.message, "out of memory: a batch of 8 needs ") || !chunk) fail_msg("%s", cx.message);
+    assert_int_equal(r.steps, 0);
+    const flag chunked[] = {
+        {"device", "cuda"}, {"eval-batch", "2"}, {"chunk", (char[]){chunk[8], 0}}, {NULL, NULL}};
+    kin_ctx again = {0};
+    if (train(chunked, &r, &again) != KIN_OK) fail_msg("%s", again.message);
+    assert_int_equal(r.steps, STEPS);
+    emulated_memory(0);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -208,8 +287,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_are_the_processors),
         cmocka_unit_test(the_same_bits_in_every_order),
+        cmocka_unit_test(twenty_steps_in_f32),
+        cmocka_unit_test(twenty_steps_in_bf16),
+        cmocka_unit_test(bf16_is_for_gpus),
         cmocka_unit_test(without_a_gpu_one_sentence),
         cmocka_unit_test(too_little_memory_says_what_helps),
+        cmocka_unit_test(a_chunk_that_fits_is_named),
     };
     if (argc == 2) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, setup, teardown);

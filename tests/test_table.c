@@ -158,7 +158,7 @@ static void t1_gradients(void **state)
 
 static bool parity(kin_op op, kin_backend *b)
 {
-    const bool ok = op_parity(op, b, ref64, tolerance);
+    const bool ok = op_parity(op, b, ref64, tolerance, tolerance);
     if (tell_worst && ok) print_message("%.1e  %s on %s\n", op_worst(), kin_op_get(op)->def->name, b->name);
     return ok;
 }

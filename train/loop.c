@@ -4,6 +4,7 @@
 
 #include "core/rng.h"
 #include "train/evaluate.h"
+#include "train/memory.h"
 #include "train/metrics.h"
 #include "train/tfevents.h"
 #include "train/watch.h"
@@ -248,6 +249,7 @@ kin_status kin_trainer_run(kin_ctx *cx, kin_trainer *t, const kin_observer *o)
               .saved = *t->cfg->resume ? t->state.step : -1,
               .watch = {.last_kept = -1.0}};
     kin_status rc = start(cx, &l);
+    if (rc == KIN_OK) rc = kin_memory_settle(cx, t);
     if (rc == KIN_OK) rc = run(cx, &l);
     if (rc == KIN_OK) kin_watch_end(cx, &l.watch, t);
     kin_tfevents_close(l.events);

@@ -77,8 +77,11 @@ kin_status kin_optim_update(kin_ctx *cx, kin_optim *o, double lr, double *norm)
         const kin_flat *f = &o->params->flat[g];
         if (!f->grad || !f->count) continue;
         a.wd = g == KIN_GROUP_DECAY ? (float)c->wd : 0.0f;
-        kin_tensor t[4] = {flat(o->params, f->value, f->count), flat(o->params, f->grad, f->count),
-                           flat(o->params, f->m, f->count), flat(o->params, f->v, f->count)};
+        kin_tensor t[5] = {flat(o->params, f->value, f->count), flat(o->params, f->grad, f->count),
+                           flat(o->params, f->m, f->count), flat(o->params, f->v, f->count),
+                           flat(o->params, f->copy, f->count)};
+        t[4].dtype = KIN_BF16;
+        if (!f->copy) t[4].rank = -1;
         b->fns[KIN_FN_adamw](&(kin_fn_call){.t = t, .attr = &a, .dev = b->dev});
         if (!f->ema) continue;
         kin_tensor e[2] = {flat(o->params, f->ema, f->count), t[0]};

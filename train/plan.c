@@ -7,11 +7,10 @@
 
 #include "core/rng.h"
 #include "train/budget.h"
-#include "train/evaluate.h"
+#include "train/memory.h"
 
 enum {
-    LOOKED_AT = 1000000, /* captions drawn and counted, at most */
-    FIRST = 2,           /* steps that are not timed: memory is touched for the first time */
+    FIRST = 2, /* steps that are not timed: memory is touched for the first time */
     LEAST = 5,
     MOST = 64,  /* timed steps */
     SECONDS = 8 /* enough of them, once LEAST are made */
@@ -26,28 +25,15 @@ int64_t kin_resident(void)
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
-typedef struct foresight {
-    kin_ctx *cx;
-    kin_stepper *stepper;
-} foresight;
-
-static void prepare(void *user, const int32_t *lengths, int64_t texts)
-{
-    foresight *f = user;
-    if (f->cx->status == KIN_OK) kin_stepper_prepare(f->cx, f->stepper, lengths, texts);
-}
-
 /* Compiles every program of the run. */
 static kin_status foresee(kin_ctx *cx, kin_trainer *t, kin_plan *out)
 {
-    const kin_loader_cfg cfg = kin_trainer_loader(t);
-    const int64_t texts = cfg.batch * (cfg.captions + cfg.negatives), left = t->lr.steps - t->state.step;
-    foresight f = {cx, &t->stepper};
-    out->foreseen = kin_min64(kin_max64(1, left), kin_max64(1, LOOKED_AT / texts));
-    KIN_TRY(kin_loader_foresee(cx, &cfg, t->state.loader, out->foreseen, prepare, &f));
-    if (t->val) KIN_TRY(kin_evaluate_prepare(cx, &t->embedder, t->val));
+    kin_foreseen f;
+    const kin_status rc = kin_foresee(cx, t, &f);
+    free(f.lengths);
+    out->foreseen = f.batches;
     out->programs = t->programs.count;
-    return KIN_OK;
+    return rc;
 }
 
 static int by_value(const void *a, const void *b)

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STAGES = 3 };
+static const char *const staged[STAGES] = {"images", "ids", "off"};
+
 struct kin_compiled {
     kin_task task;
     bool training;
@@ -27,14 +30,14 @@ void kin_programs_close(kin_programs *s)
     free(s->list);
     if (s->act) s->backend->release(s->backend, s->act, s->act_bytes);
     if (s->scratch) s->backend->release(s->backend, s->scratch, s->scratch_bytes);
-    for (int i = 0; i < (int)(sizeof s->stage / sizeof *s->stage); i++) {
+    for (int i = 0; i < STAGES; i++) {
         if (s->stage[i].ptr) s->backend->release(s->backend, s->stage[i].ptr, s->stage[i].bytes);
         s->stage[i] = (kin_stage){0};
     }
     s->list = NULL;
     s->act = s->scratch = NULL;
     s->count = s->room = 0;
-    s->act_bytes = s->scratch_bytes = 0;
+    s->act_bytes = s->scratch_bytes = s->act_need = s->scratch_need = 0;
 }
 
 /* What is built for a task, and which of its values the caller sees. */
@@ -93,8 +96,27 @@ static kin_status compile(kin_ctx *cx, kin_programs *s, kin_compiled *c)
     const kin_program_spec spec = build(s, c->graph, c);
     c->program = kin_program_compile(cx, c->graph, s->backend, &spec);
     if (!c->program) return cx->status;
-    KIN_TRY(grow(cx, s->backend, "activations", &s->act, &s->act_bytes, c->program->act_bytes));
-    return grow(cx, s->backend, "scratch", &s->scratch, &s->scratch_bytes, c->program->scratch_bytes);
+    s->act_need = kin_max64(s->act_need, c->program->act_bytes);
+    s->scratch_need = kin_max64(s->scratch_need, c->program->scratch_bytes);
+    for (int i = 0; i < STAGES && c->task != KIN_TASK_LOSS; i++)
+        s->stage[i].need = kin_max64(s->stage[i].need, kin_program_slot_bytes(c->program, staged[i]));
+    return KIN_OK;
+}
+
+int64_t kin_programs_need(const kin_programs *s)
+{
+    int64_t need = s->act_need + s->scratch_need;
+    for (int i = 0; i < STAGES && !s->backend->host; i++) need += s->stage[i].need;
+    return need;
+}
+
+kin_status kin_programs_reserve(kin_ctx *cx, kin_programs *s)
+{
+    KIN_TRY(grow(cx, s->backend, "activations", &s->act, &s->act_bytes, s->act_need));
+    KIN_TRY(grow(cx, s->backend, "scratch", &s->scratch, &s->scratch_bytes, s->scratch_need));
+    for (int i = 0; i < STAGES && !s->backend->host; i++)
+        KIN_TRY(grow(cx, s->backend, staged[i], &s->stage[i].ptr, &s->stage[i].bytes, s->stage[i].need));
+    return KIN_OK;
 }
 
 static kin_compiled *find(kin_programs *s, const kin_compiled *want)
@@ -134,6 +156,7 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
         c = &s->list[s->count++];
         *c = want;
     }
+    if (!s->planning && kin_programs_reserve(cx, s) != KIN_OK) return NULL;
     kin_program_attach(c->program, s->act, s->scratch);
     return c->program;
 }
@@ -142,12 +165,10 @@ kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, cons
                               const void *host, int64_t bytes)
 {
     if (s->backend->host) return kin_program_bind(cx, p, name, kin_only_read(host));
-    enum { STAGES = sizeof s->stage / sizeof *s->stage };
-    kin_stage *t = s->stage;
-    while (t < s->stage + STAGES && t->name && strcmp(t->name, name) != 0) t++;
-    if (t == s->stage + STAGES) return kin_fail(cx, KIN_INTERNAL, "no room to upload '%s'", name);
-    t->name = name;
-    KIN_TRY(grow(cx, s->backend, name, &t->ptr, &t->bytes, kin_program_slot_bytes(p, name)));
+    int i = 0;
+    while (i < STAGES && strcmp(staged[i], name) != 0) i++;
+    if (i == STAGES) return kin_fail(cx, KIN_INTERNAL, "no room to upload '%s'", name);
+    const kin_stage *t = &s->stage[i];
     s->backend->upload(s->backend, t->ptr, host, bytes);
     KIN_TRY(kin_program_bind(cx, p, name, t->ptr));
     return kin_program_host_copy(cx, p, name, host);

@@ -21,9 +21,8 @@ typedef struct kin_compiled kin_compiled;
 
 /* Where an input waits on a device that does not work on host memory. */
 typedef struct kin_stage {
-    const char *name;
     void *ptr;
-    int64_t bytes;
+    int64_t bytes, need;
 } kin_stage;
 
 typedef struct kin_programs {
@@ -37,7 +36,9 @@ typedef struct kin_programs {
     int count, room;
     void *act, *scratch;
     int64_t act_bytes, scratch_bytes;
-    kin_stage stage[3]; /* images, ids, off */
+    int64_t act_need, scratch_need; /* of the largest programs so far */
+    bool planning;                  /* take no memory: programs are compiled to know what they need */
+    kin_stage stage[3];             /* images, ids, off */
 } kin_programs;
 
 void kin_programs_close(kin_programs *s);
@@ -47,6 +48,9 @@ void kin_programs_close(kin_programs *s);
  */
 kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
                               int64_t texts, int64_t tokens);
+/* Bytes of the arenas and inputs that all programs compiled so far need, and taking them at once. */
+int64_t kin_programs_need(const kin_programs *s);
+kin_status kin_programs_reserve(kin_ctx *cx, kin_programs *s);
 /* Binds an input that lies in host memory (name a literal, bytes live): as it is, or uploaded. */
 kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
                               const void *host, int64_t bytes);

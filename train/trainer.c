@@ -182,6 +182,11 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
         kin_backend_open(cx, c->device, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
     if (!t->backend || kin_backend_cpu_blas(cx, t->backend, c->blas) != KIN_OK) return cx->status;
     kin_params *p = t->model->params;
+    if (strcmp(c->precision, "bf16") == 0) p->precision = KIN_BF16;
+    if (p->precision != KIN_F32 && t->backend->host)
+        return kin_fail(cx, KIN_ARG,
+                        "precision = %s is for device = cuda; a processor computes in f32, and faster",
+                        c->precision);
     KIN_TRY(freeze(cx, p, c->freeze));
     KIN_TRY(kin_params_alloc(cx, p, t->backend, true, c->ema > 0.0));
     KIN_TRY(kin_params_init(cx, p, (uint64_t)c->seed));

@@ -26,6 +26,7 @@ void CPU(adamw)(const kin_fn_call *c)
     const int64_t count = kin_count(&c->t[0]), pieces = pieces_of(count, PIECE);
     float *p = c->t[0].ptr, *m = c->t[2].ptr, *v = c->t[3].ptr;
     const float *g = c->t[1].ptr;
+    uint16_t *copy = kin_absent(&c->t[4]) ? NULL : c->t[4].ptr;
     const adam a = {.scale = vset(o->grad_scale),
                     .b1 = vset(o->beta1),
                     .b2 = vset(o->beta2),
@@ -40,6 +41,7 @@ void CPU(adamw)(const kin_fn_call *c)
     for (int64_t i = 0; i < pieces; i++) {
         const span s = piece(count, PIECE, i);
         adamw(&a, p + s.from, g + s.from, m + s.from, v + s.from, s.to - s.from);
+        for (int64_t k = s.from; k < s.to && copy; k++) copy[k] = kin_to_bf16(p[k]);
     }
 }
 

@@ -1,93 +1,17 @@
-#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/attention.cuh"
 
 /* Flash attention over ragged sequences (Dao et al. 2022): tiles of queries against tiles of keys, the scores
  * of one pair of tiles at a time. A block has 16 rows of its own side (queries, or keys for dk and dv), eight
  * neighbouring lanes a row, and walks over the other side 16 at a time. Scores, statistics and sums are f32.
- *
- * Which sequence a block belongs to is found from the offsets: the tiles of sequence b begin at slot
- * off[b] / 16 + b, which leaves room enough for each (a few slots stay empty). */
-enum { SIDE = 16, PER_ROW = 8, THREADS = SIDE * PER_ROW, WIDEST = 128, OWNED = WIDEST / PER_ROW };
-constexpr int64_t TILE = SIDE;
-
-/* Element (row, head, d) of an operand is at row * stride + at + head * width + d. */
-struct operand {
-    int64_t stride, at;
-};
-
-struct attention_args {
-    int64_t heads, group, width; /* query heads, query heads a key head, head width */
-    int64_t slots;
-    float scale;
-    bool causal;
-    ragged queries, keys;
-    operand q, k, v;
-};
-
-static attention_args args_of(const kin_call *c, bool by_keys)
-{
-    const kin_attention_attr *t = attr_of<kin_attention_attr>(c);
-    const int64_t h = c->out[0].dim[1], d = c->out[0].dim[2], rows = c->in[0].dim[0];
-    attention_args a = {};
-    a.heads = h;
-    a.group = 1;
-    a.width = d;
-    a.scale = t->scale;
-    a.causal = t->causal != 0;
-    a.queries = a.keys = ragged_of(c->in[3], t->tq, rows);
-    if (c->in[1].rank < 0) {
-        a.q = {3 * h * d, 0};
-        a.k = {3 * h * d, h * d};
-        a.v = {3 * h * d, 2 * h * d};
-    } else {
-        const bool packed = c->in[2].rank < 0;
-        const int64_t g = c->in[1].dim[packed ? 2 : 1];
-        a.group = h / g;
-        a.keys = ragged_of(c->in[4], t->tk, c->in[1].dim[0]);
-        a.q = {h * d, 0};
-        a.k = {packed ? 2 * g * d : g * d, 0};
-        a.v = {packed ? 2 * g * d : g * d, packed ? g * d : 0};
-    }
-    a.slots = (by_keys && c->in[1].rank >= 0 ? c->in[1].dim[0] : rows) / TILE + a.queries.count;
-    return a;
-}
-
-/* The tile of a slot: rows first .. first + rows - 1 of sequence b, the tile's first being `from` within it.
- */
-struct place {
-    int64_t b, from, rows;
-};
-
-__device__ static inline place place_of(const ragged &r, int64_t slot)
-{
-    int64_t low = 0, high = r.count - 1;
-    while (low < high) {
-        const int64_t mid = (low + high + 1) / 2;
-        if (start_of(r, mid) / TILE + mid <= slot)
-            low = mid;
-        else
-            high = mid - 1;
-    }
-    const int64_t start = start_of(r, low), length = start_of(r, low + 1) - start;
-    const int64_t from = (slot - start / TILE - low) * TILE;
-    const int64_t left = length - from;
-    return {low, from, left < 0 ? 0 : left < TILE ? left : TILE};
-}
-
-/* Keys that query i of tq sees, of tk. */
-__device__ static inline int64_t seen(const attention_args &a, int64_t i, int64_t tq, int64_t tk)
-{
-    if (!a.causal) return tk;
-    const int64_t n = i + 1 + tk - tq;
-    return n < 0 ? 0 : n < tk ? n : tk;
-}
+ * For f32; bf16 has attention_tensor.cuh. */
+enum { PER_ROW = 8, THREADS = SIDE * PER_ROW, WIDEST = 128, OWNED = WIDEST / PER_ROW };
 
 /* rows x width values into shared memory [TILE][width + 1]; what is missing is zero. */
-template <class T>
-__device__ static inline void fetch(float *to, const T *from, int64_t stride, int64_t rows, int64_t width)
+__device__ static inline void fetch(float *to, const float *from, int64_t stride, int64_t rows, int64_t width)
 {
     for (int64_t i = threadIdx.x; i < TILE * width; i += THREADS) {
         const int64_t r = i / width, d = i % width;
-        to[r * (width + 1) + d] = r < rows ? load(from + r * stride + d) : 0.0f;
+        to[r * (width + 1) + d] = r < rows ? from[r * stride + d] : 0.0f;
     }
 }
 
@@ -111,9 +35,8 @@ __device__ static inline float row_max(float v)
     return v;
 }
 
-template <class T>
-__global__ void __launch_bounds__(THREADS)
-    attention_forward(attention_args a, const T *q, const T *k, const T *v, T *o, float *lse)
+static __global__ void __launch_bounds__(THREADS)
+    attention_forward(attention_args a, const float *q, const float *k, const float *v, float *o, float *lse)
 {
     DYN_SHARED(float, room);
     SHARED(float, p, [SIDE][SIDE + 1]);
@@ -162,28 +85,33 @@ __global__ void __launch_bounds__(THREADS)
     if (r >= me.rows) return;
     const int64_t at = (q0 + me.from + r) * a.heads + h;
     for (int i = 0; i < OWNED; i++)
-        if (c + i * PER_ROW < a.width)
-            store(o + at * a.width + c + i * PER_ROW, sum > 0.0f ? acc[i] / sum : 0.0f);
+        if (c + i * PER_ROW < a.width) o[at * a.width + c + i * PER_ROW] = sum > 0.0f ? acc[i] / sum : 0.0f;
     if (c == 0) lse[at] = sum > 0.0f ? most + logf(sum) : -INFINITY;
 }
 
-/* delta = dO . O of each query and head; a warp each. */
+/* delta = dO . O of each query and head; a warp each. copy (or NULL): dO rounded, as it is
+ * used here too: where a query sees one key, dO . v - delta is 0. */
 template <class T>
-__global__ void attention_delta(int64_t count, int64_t width, const T *o, const float *dout, float *delta)
+__global__ void attention_delta(int64_t count, int64_t width, const T *o, const float *dout, float *delta,
+                                T *copy)
 {
     const int lane = (int)threadIdx.x % 32;
     const int64_t m = (int64_t)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     if (m >= count) return;
     float s = 0.0f;
-    for (int64_t d = lane; d < width; d += 32) s += load(o + m * width + d) * dout[m * width + d];
+    for (int64_t at = m * width + lane; at < (m + 1) * width; at += 32) {
+        T given;
+        store(&given, dout[at]);
+        s += load(o + at) * load(&given);
+        if (copy) copy[at] = given;
+    }
     s = warp_sum(s);
     if (lane == 0) delta[m] = s;
 }
 
 /* p = exp(s - lse), ds = p (dO . v - delta) scale. */
-template <class T>
-__global__ void __launch_bounds__(THREADS)
-    attention_to_queries(attention_args a, const T *q, const T *k, const T *v, const float *lse,
+static __global__ void __launch_bounds__(THREADS)
+    attention_to_queries(attention_args a, const float *q, const float *k, const float *v, const float *lse,
                          const float *delta, const float *dout, float *dq, bool add)
 {
     DYN_SHARED(float, room);
@@ -233,9 +161,8 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 /* The same from the side of the keys: over the query heads of their group and the queries that see them. */
-template <class T>
-__global__ void __launch_bounds__(THREADS)
-    attention_to_keys(attention_args a, const T *q, const T *k, const T *v, const float *lse,
+static __global__ void __launch_bounds__(THREADS)
+    attention_to_keys(attention_args a, const float *q, const float *k, const float *v, const float *lse,
                       const float *delta, const float *dout, float *dk, float *dv, bool add_k, bool add_v)
 {
     DYN_SHARED(float, room);
@@ -309,38 +236,67 @@ void kin_cuda_attention_fwd(const kin_call *c)
     const attention_args a = args_of(c, false);
     int in[3];
     inputs_of(c, in);
-    by_type(c, c->in[0], [&](auto zero) {
-        typedef decltype(zero) T;
+    if (c->in[0].dtype == KIN_BF16)
+        kin_cuda_attention_tensor(c, a, ptr<const __nv_bfloat16>(c->in[in[0]]),
+                                  ptr<const __nv_bfloat16>(c->in[in[1]]),
+                                  ptr<const __nv_bfloat16>(c->in[in[2]]));
+    else
         RUN(dev_of(c), dim3((unsigned)a.slots, (unsigned)a.heads), dim3(THREADS), shared_bytes(a, 3),
-            attention_forward<T>, a, ptr<const T>(c->in[in[0]]), ptr<const T>(c->in[in[1]]),
-            ptr<const T>(c->in[in[2]]), ptr<T>(c->out[0]), ptr<float>(c->out[1]));
-    });
+            attention_forward, a, ptr<const float>(c->in[in[0]]), ptr<const float>(c->in[in[1]]),
+            ptr<const float>(c->in[in[2]]), ptr<float>(c->out[0]), ptr<float>(c->out[1]));
+}
+
+template <class T> static float *deltas(const kin_call *c, const attention_args &a, T *copy)
+{
+    const int64_t count = c->out[0].dim[0] * a.heads;
+    float *delta = (float *)c->scratch;
+    RUN(dev_of(c), dim3(blocks_for(count, 4)), dim3(128), 0, attention_delta<T>, count, a.width,
+        ptr<const T>(c->out[0]), ptr<const float>(c->dout[0]), delta, copy);
+    return delta;
+}
+
+static void tensor_backward(const kin_call *c, const int in[3])
+{
+    typedef __nv_bfloat16 T;
+    const attention_args a = args_of(c, false);
+    T *copy = (T *)((float *)c->scratch + (c->out[0].dim[0] * a.heads + 15) / 16 * 16);
+    const float *delta = deltas<T>(c, a, copy);
+    const tensor_back b = {ptr<const T>(c->in[in[0]]),
+                           ptr<const T>(c->in[in[1]]),
+                           ptr<const T>(c->in[in[2]]),
+                           copy,
+                           ptr<const float>(c->out[1]),
+                           delta,
+                           ptr<float>(c->din[in[0]]),
+                           ptr<float>(c->din[in[1]]),
+                           ptr<float>(c->din[in[2]]),
+                           adds(c, in[0]),
+                           adds(c, in[1]),
+                           adds(c, in[2])};
+    kin_cuda_attention_tensor_back(c, a, b);
 }
 
 void kin_cuda_attention_bwd(const kin_call *c)
 {
-    if (no_cotangent(c, 3)) return;
-    const attention_args by_query = args_of(c, false), by_key = args_of(c, true);
-    const int64_t count = c->out[0].dim[0] * by_query.heads;
-    const float *lse = ptr<const float>(c->out[1]), *dout = ptr<const float>(c->dout[0]);
-    float *delta = (float *)c->scratch;
-    kin_cuda_dev *d = dev_of(c);
     int in[3];
+    if (no_cotangent(c, 3)) return;
     inputs_of(c, in);
+    if (c->in[0].dtype == KIN_BF16) {
+        tensor_backward(c, in);
+        return;
+    }
+    const attention_args by_query = args_of(c, false), by_key = args_of(c, true);
+    const float *lse = ptr<const float>(c->out[1]), *dout = ptr<const float>(c->dout[0]);
+    const float *q = ptr<const float>(c->in[in[0]]), *k = ptr<const float>(c->in[in[1]]),
+                *v = ptr<const float>(c->in[in[2]]), *delta = deltas<float>(c, by_query, nullptr);
     float *dq = ptr<float>(c->din[in[0]]), *dk = ptr<float>(c->din[in[1]]), *dv = ptr<float>(c->din[in[2]]);
-    by_type(c, c->in[0], [&](auto zero) {
-        typedef decltype(zero) T;
-        const T *q = ptr<const T>(c->in[in[0]]), *k = ptr<const T>(c->in[in[1]]),
-                *v = ptr<const T>(c->in[in[2]]);
-        RUN(d, dim3(blocks_for(count, 4)), dim3(128), 0, attention_delta<T>, count, by_query.width,
-            ptr<const T>(c->out[0]), dout, delta);
-        if (dq)
-            RUN(d, dim3((unsigned)by_query.slots, (unsigned)by_query.heads), dim3(THREADS),
-                shared_bytes(by_query, 4), attention_to_queries<T>, by_query, q, k, v, lse, delta, dout, dq,
-                adds(c, in[0]));
-        if (dk || dv)
-            RUN(d, dim3((unsigned)by_key.slots, (unsigned)(by_key.heads / by_key.group)), dim3(THREADS),
-                shared_bytes(by_key, 4), attention_to_keys<T>, by_key, q, k, v, lse, delta, dout, dk, dv,
-                adds(c, in[1]), adds(c, in[2]));
-    });
+    kin_cuda_dev *d = dev_of(c);
+    if (dq)
+        RUN(d, dim3((unsigned)by_query.slots, (unsigned)by_query.heads), dim3(THREADS),
+            shared_bytes(by_query, 4), attention_to_queries, by_query, q, k, v, lse, delta, dout, dq,
+            adds(c, in[0]));
+    if (dk || dv)
+        RUN(d, dim3((unsigned)by_key.slots, (unsigned)(by_key.heads / by_key.group)), dim3(THREADS),
+            shared_bytes(by_key, 4), attention_to_keys, by_key, q, k, v, lse, delta, dout, dk, dv,
+            adds(c, in[1]), adds(c, in[2]));
 }

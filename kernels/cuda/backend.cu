@@ -34,6 +34,13 @@ static void release(kin_backend *b, void *p, int64_t bytes)
     kin_cuda_note(dev(b), cudaFree(p), "cudaFree");
 }
 
+static int64_t room(kin_backend *b)
+{
+    size_t left = 0, all = 0;
+    kin_cuda_note(dev(b), cudaMemGetInfo(&left, &all), "cudaMemGetInfo");
+    return (int64_t)left;
+}
+
 static void upload(kin_backend *b, void *to, const void *from, int64_t bytes)
 {
     if (bytes > 0)
@@ -140,6 +147,7 @@ static kin_backend *open_backend(kin_ctx *cx)
     b->host = false;
     b->alloc = alloc;
     b->release = release;
+    b->room = room;
     b->upload = upload;
     b->download = download;
     b->swap = swap;

@@ -131,17 +131,28 @@ static inline unsigned blocks_for(int64_t count, int64_t each)
     return (unsigned)(n < 2147483647 ? n : 2147483647);
 }
 
+template <class T> static inline kin_dtype type_of();
+template <> inline kin_dtype type_of<float>()
+{
+    return KIN_F32;
+}
+template <> inline kin_dtype type_of<__nv_bfloat16>()
+{
+    return KIN_BF16;
+}
+
 /* Calls f with a zero of the type that t is stored in. */
 template <class F> static inline void by_type(const kin_call *c, const kin_tensor &t, F f)
 {
-    if (t.dtype == KIN_F32)
-        f(0.0f);
-    else
-        kin_cuda_note(dev_of(c), cudaErrorInvalidValue, "activations that are not f32");
+    switch (t.dtype) {
+    case KIN_F32: f(0.0f); break;
+    case KIN_BF16: f(__nv_bfloat16()); break;
+    default: kin_cuda_note(dev_of(c), cudaErrorInvalidValue, "activations that are neither f32 nor bf16");
+    }
 }
 
 /* gemm.cu: row-major C [m, n] = op(A) op(B) (+ C when add), op(A) is [m, k]; ta: A lies as [k, m], tb: B as
- * [n, k]. */
+ * [n, k]. Sums are f32, whatever A and B (one type), and C, are stored in. */
 typedef struct product {
     bool ta, tb, add;
     int64_t m, n, k;
@@ -149,8 +160,9 @@ typedef struct product {
     int64_t lda;
     const void *b;
     int64_t ldb;
-    float *c;
+    void *c;
     int64_t ldc;
+    kin_dtype in, out; /* f32 (0) or bf16 */
 } product;
 void kin_cuda_gemm(kin_cuda_dev *d, const product &p);
 

@@ -3,7 +3,7 @@
 enum { BLOCK = KIN_CUDA_BLOCK };
 
 static __global__ void adamw_update(kin_adamw_attr a, int64_t count, float *p, const float *grad, float *m,
-                                    float *v)
+                                    float *v, __nv_bfloat16 *copy)
 {
     for (EACH(k, count)) {
         const float g = grad[k] * a.grad_scale;
@@ -11,6 +11,7 @@ static __global__ void adamw_update(kin_adamw_attr a, int64_t count, float *p, c
         v[k] = a.beta2 * v[k] + (1.0f - a.beta2) * g * g;
         const float step = a.lr * (m[k] / a.bias1) / (sqrtf(v[k] / a.bias2) + a.eps);
         p[k] = p[k] - a.lr * a.wd * p[k] - step;
+        if (copy) store(copy + k, p[k]);
     }
 }
 
@@ -19,7 +20,7 @@ void kin_cuda_adamw(const kin_fn_call *c)
     const int64_t count = kin_count(&c->t[0]);
     RUN((kin_cuda_dev *)c->dev, dim3(blocks_for(count, BLOCK)), dim3(BLOCK), 0, adamw_update,
         *(const kin_adamw_attr *)c->attr, count, ptr<float>(c->t[0]), ptr<const float>(c->t[1]),
-        ptr<float>(c->t[2]), ptr<float>(c->t[3]));
+        ptr<float>(c->t[2]), ptr<float>(c->t[3]), ptr<__nv_bfloat16>(c->t[4]));
 }
 
 static __global__ void ema_update(float decay, int64_t count, float *e, const float *p)

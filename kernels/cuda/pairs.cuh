@@ -18,9 +18,9 @@ template <class F> static void each_tile(const kin_call *c, F f)
     for (int64_t i = 0; i < n; i += KIN_CUDA_TILE)
         for (int64_t j = 0; j < m; j += KIN_CUDA_TILE) {
             const tile t = {i, kin_min64(KIN_CUDA_TILE, n - i), j, kin_min64(KIN_CUDA_TILE, m - j), d->tile};
-            kin_cuda_gemm(d,
-                          {false, true, false, t.rows, t.cols, width, ptr<const float>(c->in[0]) + i * width,
-                           width, ptr<const float>(c->in[1]) + j * width, width, t.z, t.cols});
+            kin_cuda_gemm(d, {false, true, false, t.rows, t.cols, width,
+                              ptr<const float>(c->in[0]) + i * width, width,
+                              ptr<const float>(c->in[1]) + j * width, width, t.z, t.cols, KIN_F32, KIN_F32});
             f(t);
         }
 }
@@ -32,10 +32,10 @@ static inline void spread(const kin_call *c, const tile &t)
     if (wanted(c, 0))
         kin_cuda_gemm(dev_of(c), {false, false, t.col0 > 0 || adds(c, 0), t.rows, width, t.cols, t.z, t.cols,
                                   ptr<const float>(c->in[1]) + t.col0 * width, width,
-                                  ptr<float>(c->din[0]) + t.row0 * width, width});
+                                  ptr<float>(c->din[0]) + t.row0 * width, width, KIN_F32, KIN_F32});
     if (wanted(c, 1))
         kin_cuda_gemm(dev_of(c), {true, false, t.row0 > 0 || adds(c, 1), t.cols, width, t.rows, t.z, t.cols,
                                   ptr<const float>(c->in[0]) + t.row0 * width, width,
-                                  ptr<float>(c->din[1]) + t.col0 * width, width});
+                                  ptr<float>(c->din[1]) + t.col0 * width, width, KIN_F32, KIN_F32});
 }
 #endif

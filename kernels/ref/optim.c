@@ -13,6 +13,7 @@ void REF(adamw)(const kin_fn_call *c)
         set(&c->t[2], k, (double)m);
         set(&c->t[3], k, (double)v);
         set(&c->t[0], k, (double)(p - (real)a->lr * (real)a->wd * p - step));
+        if (!kin_absent(&c->t[4])) set(&c->t[4], k, (double)get(&c->t[0], k));
     }
 }
 

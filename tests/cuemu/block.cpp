@@ -296,6 +296,7 @@ static long long start_order, end_order;
 static void leave(thread_state *t)
 {
     warp_state &w = warps[t->warp];
+    if (copies_left(t->id)) fault("a thread ends with copies that it has not waited for");
     order_release(&end_order);
     order_release(&barrier_order[epoch & 1]);
     t->is = DONE;

@@ -33,6 +33,8 @@ unsigned meet(unsigned mask, const void *in, size_t bytes, place at);
 const void *published(int lane); /* until the next meeting */
 [[noreturn]] void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+bool copies_left(int thread); /* copies.cpp */
+
 /* ---- block.cpp: for stream.cpp ---- */
 struct launch_shape {
     const char *name;
@@ -50,6 +52,7 @@ size_t allowed_shared(const void *kernel); /* dynamic; static and dynamic togeth
 enum order_kind { ASCENDING, DESCENDING, SHUFFLED };
 void permute(int *v, int n); /* in the order that is set */
 void drain_all();
+bool is_lazy();
 
 /* ---- memory.cpp ---- */
 /* While one lives, device memory can be touched. */

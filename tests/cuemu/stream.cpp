@@ -47,6 +47,11 @@ static void drain(stream *s, int64_t until)
     }
 }
 
+bool is_lazy()
+{
+    return lazy;
+}
+
 void drain_all()
 {
     for (stream *s : streams) drain(s, s->sent);

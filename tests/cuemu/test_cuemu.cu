@@ -14,6 +14,7 @@ extern "C" {
 }
 
 #include <cublas_v2.h>
+#include <tensor.h>
 
 static cudaStream_t stream;
 
@@ -251,6 +252,76 @@ static void bf16_rounds_to_even(void **)
     assert_true(isnan(__bfloat162float(__float2bfloat16(NAN))));
 }
 
+/* d [16, 8] = a [16, 16] b [16, 8]; b comes through shared memory by copies in the background, and is turned
+ * there. */
+static __global__ void tensor_matrices(const __nv_bfloat16 *a, const __nv_bfloat16 *b, float *out)
+{
+    SHARED(__nv_bfloat16, room, [16][8]);
+    const int lane = (int)threadIdx.x, row = lane / 4, column = lane % 4 * 2;
+    if (lane < 16) copy_16(room[lane], b + lane * 8, true);
+    copies_mark();
+    copies_wait<0>();
+    __syncthreads();
+    uint32_t x[4], y[2];
+    for (int i = 0; i < 4; i++) memcpy(&x[i], a + (row + i % 2 * 8) * 16 + column + i / 2 * 8, sizeof x[i]);
+    load_turned(y, room[lane % 16]);
+    float d[4] = {0.0f};
+    tensor_product(d, x, y);
+    for (int i = 0; i < 4; i++) out[(row + i / 2 * 8) * 8 + column + i % 2] = d[i];
+}
+
+static void products_of_tensor_cores(void **)
+{
+    __nv_bfloat16 a[256], b[128], *da = device<__nv_bfloat16>(256), *db = device<__nv_bfloat16>(128);
+    float got[128], *out = device<float>(128);
+    for (int i = 0; i < 256; i++) a[i] = __float2bfloat16((float)(i * 7 % 23 - 11));
+    for (int i = 0; i < 128; i++) b[i] = __float2bfloat16((float)(i * 5 % 19 - 9));
+    for (int i = 0; i < ORDERS; i++) {
+        cuemu_set(i < 2 ? i : 2, (uint64_t)i, i > 0, 0);
+        to_device(da, a, 256);
+        to_device(db, b, 128);
+        LAUNCH(tensor_matrices, 2, 32, 0, stream, da, db, out);
+        to_host(got, out, 128);
+        for (int m = 0; m < 16; m++)
+            for (int n = 0; n < 8; n++) {
+                float sum = 0.0f;
+                for (int k = 0; k < 16; k++)
+                    sum += __bfloat162float(a[m * 16 + k]) * __bfloat162float(b[k * 8 + n]);
+                assert_true(got[m * 8 + n] == sum);
+            }
+    }
+    cudaFree(da);
+    cudaFree(db);
+    cudaFree(out);
+}
+
+/* Group by group; zeros where nothing is copied; not before the wait. */
+static __global__ void copies_in_groups(const float *x, float *out)
+{
+    SHARED(float4, room, [3]);
+    for (int i = 0; i < 3; i++) {
+        copy_16(&room[i], x + 4 * i, i != 1);
+        copies_mark();
+    }
+    copies_wait<1>();
+    for (int i = 0; i < 3; i++) out[i] = room[i].x;
+    copies_wait<0>();
+    out[3] = room[2].x;
+}
+
+static void copies_land_when_waited_for(void **)
+{
+    const float x[12] = {1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0};
+    float got[4], *in = device<float>(12), *out = device<float>(4);
+    set_order(0);
+    to_device(in, x, 12);
+    LAUNCH(copies_in_groups, 1, 1, 0, stream, in, out);
+    to_host(got, out, 4);
+    assert_true(got[0] == 1.0f && got[1] == 0.0f && isnan(got[2]) && got[3] == 3.0f);
+    cudaFree(in);
+    cudaFree(out);
+}
+
 /* ---- what CUDA reports as an error, not as a crash ---- */
 
 static void limits_of_a_launch(void **)
@@ -366,6 +437,28 @@ static __global__ void too_much_shared(int *out)
     out[0] = room[0];
 }
 
+static __global__ void never_waits(const float *x)
+{
+    SHARED(float4, room, [1]);
+    copy_16(&room[0], x, true);
+    copies_mark();
+}
+
+static __global__ void half_a_product(float *out)
+{
+    uint32_t x[4] = {0};
+    float d[4] = {0.0f};
+    if (threadIdx.x < 16) return;
+    tensor_product(d, x, x);
+    out[0] = d[0];
+}
+
+static __global__ void crooked_copy(const float *x)
+{
+    SHARED(float4, room, [1]);
+    copy_16(&room[0], x + 1, true);
+}
+
 static int *host_int()
 {
     static int *p = (int *)malloc(sizeof *p);
@@ -391,6 +484,9 @@ static void wrong_kernels_are_reported(void **)
     must_report([] { LAUNCH(writes_around, 1, 1, 0, stream, device<int>(4), (int64_t)1500); },
                 "is not part of an allocation");
     must_report([] { LAUNCH(too_much_shared, 1, 1, 0, stream, device<int>(1)); }, "48 KiB are the most");
+    must_report([] { LAUNCH(never_waits, 1, 1, 0, stream, device<float>(4)); }, "has not waited for");
+    must_report([] { LAUNCH(half_a_product, 1, 32, 0, stream, device<float>(4)); }, "lane");
+    must_report([] { LAUNCH(crooked_copy, 1, 1, 0, stream, device<float>(8)); }, "not 16-byte aligned");
     must_report([] { *(volatile int *)device<int>(4) = 1; }, "host code touches device memory");
 }
 
@@ -404,6 +500,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(streams_are_lazy),
         cmocka_unit_test(products),
         cmocka_unit_test(bf16_rounds_to_even),
+        cmocka_unit_test(products_of_tensor_cores),
+        cmocka_unit_test(copies_land_when_waited_for),
         cmocka_unit_test(limits_of_a_launch),
         cmocka_unit_test(memory_ends),
         cmocka_unit_test(copies_are_checked),
