@@ -64,8 +64,8 @@ static kin_status make_index(kin_ctx *cx, const char *path)
 
 static void drop(const char *folder)
 {
-    static const char *const files[] = {"model.safetensors", "vocab.json", "merges.txt", "index.npy",
-                                        "index.npy.txt",     NULL};
+    static const char *const files[] = {"model.safetensors", "vocab.json",    "merges.txt",
+                                        "index.npy",         "index.npy.txt", NULL};
     for (int i = 0; files[i]; i++) {
         char path[1024];
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);
@@ -139,8 +139,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "cold: %s\n", cx.message);
         return 1;
     }
-    char *search[] = {program, "search", "--model", argv[1],
-                      "--in",  index,    "a dog that runs on the beach", NULL};
+    char *search[] = {program, "search", "--model", argv[1], "--in", index, "a dog that runs on the beach",
+                      NULL};
     char *help[] = {program, "--help", NULL};
     measure("search, cold", argv[1], search, runs, true);
     measure("search, warm", argv[1], search, runs, false);

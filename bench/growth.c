@@ -81,7 +81,7 @@ static double step_time(int64_t batch, int captions, int threads)
 {
     bench b;
     double took[TURNS];
-    bool ok = open_bench(&b, "ViT-Ti-16-112", batch, captions, threads, NULL);
+    bool ok = open_bench(&b, "ViT-Ti-16-112", batch, captions, (bench_where){"cpu", threads, NULL, KIN_F32});
     if (ok) make_batch(&b, 0);
     for (int i = -1; ok && i < TURNS; i++) {
         const double began = kin_now();

@@ -1,6 +1,6 @@
 /* ops: every row of both tables at the sizes of a real training step, forward and backward, beside what the
  * machine can do: share of the peak of multiply-adds where the op has any, share of the memory's bandwidth
- * for all. ops [NAME]. A row without a case here does not compile. */
+ * for all. ops [NAME or all [DEVICE [PRECISION]]]. A row without a case here does not compile. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -10,9 +10,12 @@
 #include "core/machine.h"
 #include "core/backend.h"
 #include "core/op_shape.h"
+#include "core/plugin.h"
+#include "bench/device.h"
 
-/* ViT-B/32 at batch 16, texts of 14 tokens. */
-enum { B = 16, T = 50, C = 768, H = 12, D = 64, E = 512, TEXT = 14, V = 49408, SIDE = 224, P = 32, N = 1024 };
+/* ViT-B/32 at batch 16 (on a GPU 256), texts of 14 tokens. */
+static int64_t B = 16;
+enum { T = 50, C = 768, H = 12, D = 64, E = 512, TEXT = 14, V = 49408, SIDE = 224, P = 32, N = 1024 };
 
 #define ATTR(type, ...) &(type){__VA_ARGS__}, sizeof(type)
 #define BEGIN(label, ...) kin_case(s, label, __VA_ARGS__, false)
@@ -226,17 +229,48 @@ static void fill(kin_tensor *t, kin_fill how, double arg)
             ((uint8_t *)t->ptr)[k] = (uint8_t)(r >> 24);
         else if (t->dtype == KIN_I32)
             ((int32_t *)t->ptr)[k] = (int32_t)((r >> 8) % (uint32_t)arg);
-        else
-            ((float *)t->ptr)[k] = (float)(how == KIN_FILL_CONST  ? arg
-                                           : how == KIN_FILL_UNIT ? 1.7 * v * unit
-                                                                  : 1.7 * v);
+        else {
+            const float f = (float)(how == KIN_FILL_CONST  ? arg
+                                    : how == KIN_FILL_UNIT ? 1.7 * v * unit
+                                                           : 1.7 * v);
+            if (t->dtype == KIN_BF16)
+                ((uint16_t *)t->ptr)[k] = kin_to_bf16(f);
+            else
+                ((float *)t->ptr)[k] = f;
+        }
     }
 }
 
-/* Seconds of one call: the median of at least five, and of a tenth of a second. */
-static double timed(void (*kernel)(const kin_call *), const kin_call *c)
+/* Filled memory of the host to where the backend computes. */
+static void bring(kin_backend *b, kin_tensor *t)
 {
-    enum { MOST = 200 };
+    if (kin_absent(t) || !t->ptr || b->host) return;
+    const int64_t bytes = size_of(t);
+    void *there = b->alloc(b, bytes);
+    if (!there) {
+        fprintf(stderr, "bench ops: out of memory on %s\n", b->name);
+        exit(1);
+    }
+    b->upload(b, there, t->ptr, bytes);
+    b->sync(b);
+    kin_pages_free(t->ptr, bytes);
+    t->ptr = there;
+}
+
+static void drop(kin_backend *b, const kin_tensor *t)
+{
+    if (kin_absent(t) || !t->ptr) return;
+    if (b->host)
+        kin_pages_free(t->ptr, size_of(t));
+    else
+        b->release(b, t->ptr, size_of(t));
+}
+
+/* Seconds of one call: the median of at least five, and of a tenth of a second. */
+static double timed(kin_backend *b, void (*kernel)(const kin_call *), const kin_call *c)
+{
+    enum { MOST = 200, TIMES = 20 };
+    if (!b->host) return device_seconds(b, kernel, c, TIMES);
     double spent[MOST], all = 0.0;
     int n = 0;
     kernel(c);
@@ -262,7 +296,16 @@ static void show(double seconds, kin_cost cost, double peak, double bandwidth)
            100.0 * cost.bytes / seconds / bandwidth);
 }
 
-static void bench_op(const kin_backend *b, kin_op op, double peak, double bandwidth)
+/* Bytes of everything that there is, once. */
+static double traffic(const kin_tensor *t, int count)
+{
+    double sum = 0.0;
+    for (int i = 0; i < count; i++)
+        if (!kin_absent(&t[i]) && t[i].ptr) sum += (double)size_of(&t[i]);
+    return sum;
+}
+
+static void bench_op(kin_backend *b, kin_op op, kin_dtype precision, double peak, double bandwidth)
 {
     const kin_op_row *row = kin_op_get(op);
     kin_ctx cx = {0};
@@ -272,6 +315,9 @@ static void bench_op(const kin_backend *b, kin_op op, double peak, double bandwi
     kin_tensor *in = t, *o = in + KIN_MAX_IN, *din = o + KIN_MAX_OUT, *dout = din + KIN_MAX_IN;
     const uint32_t carries = row->def->dout ? row->def->dout : OUT(0);
     cases[op](&s);
+    for (int i = 0; i < KIN_MAX_IN; i++)
+        if ((kin_op_stored(op) & IN(i)) && s.in[i].rank >= 0 && s.in[i].dtype == KIN_F32)
+            s.in[i].dtype = precision;
     for (int i = 0; i < KIN_MAX_OUT; i++) out[i] = KIN_ABSENT;
     if (row->def->shape(&cx, s.in, s.attr.bytes, out) != KIN_OK) {
         fprintf(stderr, "bench ops: %s: %s\n", row->def->name, cx.message);
@@ -282,14 +328,16 @@ static void bench_op(const kin_backend *b, kin_op op, double peak, double bandwi
         if (kin_absent(&in[i])) continue;
         in[i].ptr = memory(size_of(&in[i]));
         fill(&in[i], s.fill[i], s.arg[i]);
-        if ((row->diff & IN(i)) && in[i].dtype == KIN_F32) din[i].ptr = memory(size_of(&din[i]));
+        if (!(row->diff & IN(i)) || !kin_dtype_is_real(in[i].dtype)) continue;
+        din[i].dtype = KIN_F32; /* gradients are f32 */
+        din[i].ptr = memory(size_of(&din[i]));
     }
     for (int i = 0; i < KIN_MAX_OUT; i++) {
         o[i] = dout[i] = kin_shape_tensor(&out[i], NULL);
         if (kin_absent(&o[i])) continue;
         o[i].ptr = memory(size_of(&o[i]));
         if (!(carries & OUT(i))) continue;
-        dout[i].dtype = KIN_F32; /* gradients are f32 */
+        dout[i].dtype = KIN_F32;
         dout[i].ptr = memory(size_of(&dout[i]));
         fill(&dout[i], KIN_FILL_NORMAL, 1.0);
     }
@@ -298,17 +346,23 @@ static void bench_op(const kin_backend *b, kin_op op, double peak, double bandwi
     int64_t scratch = 64;
     for (int pass = 0; pass < 2 && row->def->scratch; pass++)
         scratch = kin_max64(scratch, row->def->scratch(&c, pass != 0));
-    c.scratch = memory(scratch);
+    kin_tensor room = {memory(scratch), KIN_U8, 1, {scratch}};
+    for (int i = 0; i < 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT; i++) bring(b, &t[i]);
+    bring(b, &room);
+    c.scratch = room.ptr;
     kin_cost cost = {0}, back = {0};
     row->def->cost(&c, false, &cost);
     row->def->cost(&c, true, &back);
+    if (!b->host) {
+        cost.bytes = traffic(t, KIN_MAX_IN + KIN_MAX_OUT);
+        back.bytes = traffic(t, 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT);
+    }
     printf("%-11s %-17s", row->def->name, s.label);
-    show(timed(b->ops[op].fwd, &c), cost, peak, bandwidth);
-    show(timed(b->ops[op].bwd, &c), back, peak, bandwidth);
+    show(timed(b, b->ops[op].fwd, &c), cost, peak, bandwidth);
+    show(timed(b, b->ops[op].bwd, &c), back, peak, bandwidth);
     printf("\n");
-    kin_pages_free(c.scratch, scratch);
-    for (int i = 0; i < 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT; i++)
-        if (t[i].rank >= 0 && t[i].ptr) kin_pages_free(t[i].ptr, size_of(&t[i]));
+    drop(b, &room);
+    for (int i = 0; i < 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT; i++) drop(b, &t[i]);
 }
 
 /* The second table, over as many values as a B/32's image tower has. */
@@ -336,47 +390,56 @@ static const struct {
 #undef KIN_FN
 };
 
-static void bench_fn(const kin_backend *b, kin_fn fn, double bandwidth)
+static void bench_fn(kin_backend *b, kin_fn fn, double bandwidth)
 {
     kin_tensor t[8];
     for (int i = 0; i < fns[fn].tensors; i++) {
         const bool flat = i < fns[fn].c.real;
         t[i] = (kin_tensor){.dtype = flat ? KIN_F32 : KIN_F64, .rank = 1, .dim = {flat ? FLAT : 1}};
         if (fn == KIN_FN_adamw && i == 4) t[i].rank = -1; /* no copy is kept on the processor */
-        t[i].ptr = memory(size_of(&t[i]));
+        t[i].ptr = kin_absent(&t[i]) ? NULL : memory(size_of(&t[i]));
+        bring(b, &t[i]);
     }
     const kin_fn_call c = {.t = t, .attr = &fns[fn].c.attr, .dev = b->dev};
     double best = 1e30;
     for (int k = 0; k < 6; k++) {
         const double began = kin_now();
         b->fns[fn](&c);
+        b->sync(b);
         if (kin_now() - began < best) best = kin_now() - began;
     }
     const double bytes = fns[fn].bytes * FLAT;
     printf("%-11s %-17s %9.3f %23.1f %5.1f%%\n", fns[fn].name, "86 M values", 1e3 * best, bytes / best / 1e9,
            100.0 * bytes / best / bandwidth);
-    for (int i = 0; i < fns[fn].tensors; i++) kin_pages_free(t[i].ptr, size_of(&t[i]));
+    for (int i = 0; i < fns[fn].tensors; i++) drop(b, &t[i]);
 }
 
 int main(int argc, char **argv)
 {
-    const char *only = argc > 1 ? argv[1] : NULL;
+    const char *only = argc > 1 && strcmp(argv[1], "all") != 0 ? argv[1] : NULL;
+    const kin_dtype precision = argc > 3 && strcmp(argv[3], "bf16") == 0 ? KIN_BF16 : KIN_F32;
     kin_ctx cx = {0};
-    kin_backend *b = kin_backend_cpu(&cx, 0, NULL);
+    kin_backend *b = kin_backend_open(&cx, argc > 2 ? argv[2] : "cpu", 0, NULL);
     if (!b) {
         fprintf(stderr, "bench ops: %s\n", cx.message);
         return 1;
     }
     const int threads = omp_get_num_procs();
-    const double peak = machine_flops(threads), bandwidth = machine_bandwidth(threads);
-    printf(
-        "%s, %d threads, peak %.0f GFLOP/s, reading %.1f GB/s; caches make small operands faster than that\n",
-        b->name, threads, peak / 1e9, bandwidth / 1e9);
+    const double peak = b->host ? machine_flops(threads) : device_flops(b, precision),
+                 bandwidth = b->host ? machine_bandwidth(threads) : device_bandwidth(b);
+    if (b->host)
+        printf("%s, %d threads, peak %.0f GFLOP/s, reading %.1f GB/s; caches make small operands faster than "
+               "that\n",
+               b->name, threads, peak / 1e9, bandwidth / 1e9);
+    else
+        printf("%s, %s: products of 8192 by cuBLAS %.0f GFLOP/s, copying %.0f GB/s\n", b->name,
+               kin_dtype_name(precision), peak / 1e9, bandwidth / 1e9);
+    if (!b->host) B = 256;
     printf("%-29s %9s %8s %6s %7s %6s %9s %8s %6s %7s %6s\n", "", "fwd ms", "GFLOP/s", "peak", "GB/s", "read",
            "bwd ms", "GFLOP/s", "peak", "GB/s", "read");
     for (int op = 0; op < KIN_OP_COUNT; op++)
         if (!only || strcmp(only, kin_op_get((kin_op)op)->def->name) == 0)
-            bench_op(b, (kin_op)op, peak, bandwidth);
+            bench_op(b, (kin_op)op, precision, peak, bandwidth);
     for (int fn = 0; fn < KIN_FN_COUNT; fn++)
         if (!only || strcmp(only, fns[fn].name) == 0) bench_fn(b, (kin_fn)fn, bandwidth);
     kin_backend_close(b);

@@ -1,5 +1,5 @@
 /* step: training steps of a model on synthetic pairs: pairs per second, share of the machine's peak, and
- * where the time goes, op by op. step [MODEL [BATCH [STEPS [THREADS [ISA [TOKENS]]]]]]
+ * where the time goes, op by op. step [MODEL [BATCH [STEPS [THREADS [ISA [TOKENS [DEVICE [PRECISION]]]]]]]]
  * Captions are as long as COCO's, 8 to 19 ids and 13.5 on average, or all of TOKENS ids (77: nothing is
  * dead). bench/step_torch.py is the same step in PyTorch. */
 #include <omp.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/device.h"
 #include "bench/step.h"
 #include "core/machine.h"
 
@@ -83,7 +84,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench step: 1 to %d steps of captions of 1 to 77 ids\n", MOST);
         return 2;
     }
-    if (!open_bench(&b, model, batch, 1, threads, argc > 5 ? argv[5] : NULL)) {
+    const bench_where where = {argc > 7 ? argv[7] : "cpu", threads,
+                               argc > 5 && strcmp(argv[5], "auto") != 0 ? argv[5] : NULL,
+                               argc > 8 && strcmp(argv[8], "bf16") == 0 ? KIN_BF16 : KIN_F32};
+    if (!open_bench(&b, model, batch, 1, where)) {
         fprintf(stderr, "bench step: %s\n", b.cx.message);
         return 1;
     }
@@ -102,12 +106,15 @@ int main(int argc, char **argv)
         return 1;
     }
     const double memory = bench_peak_mib(); /* before the machine is measured, which takes room */
-    const double peak = machine_flops(used), bandwidth = machine_bandwidth(used);
+    const bool host = b.backend->host;
+    const double peak = host ? machine_flops(used) : device_flops(b.backend, where.precision),
+                 bandwidth = host ? machine_bandwidth(used) : device_bandwidth(b.backend);
     qsort(took, (size_t)steps, sizeof *took, by_value);
     const double middle = took[steps / 2], n = (double)batch;
     const double flops = b.stepper.flops;
-    printf("%s, batch %lld, %d threads, %s: peak %.0f GFLOP/s, memory %.1f GB/s\n", model, (long long)batch,
-           used, b.backend->name, peak / 1e9, bandwidth / 1e9);
+    printf("%s, batch %lld, %d threads, %s, %s: peak %.0f GFLOP/s, memory %.1f GB/s\n", model,
+           (long long)batch, used, b.backend->name, kin_dtype_name(where.precision), peak / 1e9,
+           bandwidth / 1e9);
     printf("median %.2f pairs/s, best %.2f, %.0f MiB; %.2f GFLOP a pair, %.0f GFLOP/s, %.1f %% of peak\n",
            n / middle, n / took[0], memory, flops / 1e9 / n, flops / middle / 1e9,
            100.0 * flops / middle / peak);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "core/plugin.h"
 #include "core/rng.h"
 #include "train/model.h"
 #include "train/optim.h"
@@ -30,18 +31,28 @@ static double bench_peak_mib(void)
     return (double)u.ru_maxrss / 1024.0;
 }
 
+/* Of kin_backend_open, like its arguments. */
+typedef struct bench_where {
+    const char *device;
+    int threads;
+    const char *isa;
+    kin_dtype precision;
+} bench_where;
+
 /* captions: of each picture, all its positives. */
-static bool open_bench(bench *b, const char *model, int64_t batch, int captions, int threads, const char *isa)
+static bool open_bench(bench *b, const char *model, int64_t batch, int captions, bench_where where)
 {
     *b = (bench){.batch = batch, .texts = batch * captions};
     json_t *json = kin_model_json(&b->cx, model);
     if (!json || kin_model_cfg_read(&b->cx, model, json, &b->cfg) != KIN_OK) return false;
     json_decref(json);
     for (int i = 0; i < 3; i++) b->cfg.mean[i] = b->cfg.std[i] = 0.5f;
-    b->backend = kin_backend_cpu(&b->cx, threads, isa);
+    b->backend = kin_backend_open(&b->cx, where.device, where.threads, where.isa);
+    if (!b->backend) return false;
     b->params = kin_params_new(&b->cx);
     const kin_loss_row *loss = kin_loss_find("infonce");
-    if (!b->backend || kin_register_weights(&b->cx, b->params, &b->cfg, loss) != KIN_OK ||
+    if (b->params) b->params->precision = where.precision;
+    if (!b->params || kin_register_weights(&b->cx, b->params, &b->cfg, loss) != KIN_OK ||
         kin_params_alloc(&b->cx, b->params, b->backend, true, false) != KIN_OK ||
         kin_params_init(&b->cx, b->params, 1) != KIN_OK)
         return false;
@@ -90,8 +101,10 @@ static bool bench_step(bench *b, uint64_t number)
 {
     const kin_pairs p = {b->batch, b->texts, b->images, b->ids, b->off};
     double loss, norm;
-    return kin_stepper_run(&b->cx, &b->stepper, &p, kin_key(1, 2, number), &loss) == KIN_OK &&
-           kin_optim_update(&b->cx, &b->optim, 1e-4, &norm) == KIN_OK;
+    const bool ok = kin_stepper_run(&b->cx, &b->stepper, &p, kin_key(1, 2, number), &loss) == KIN_OK &&
+                    kin_optim_update(&b->cx, &b->optim, 1e-4, &norm) == KIN_OK;
+    b->backend->sync(b->backend);
+    return ok;
 }
 
 #endif
