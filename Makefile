@@ -35,6 +35,7 @@ libcmocka-dev_adds        = make test
 g++_adds                  = tests of the CUDA kernels on this processor
 
 # The CUDA plug-in is built where nvcc is; CUDA=0: not, CUDA=1: in any case.
+CUDA_ARCHS = 80 90
 CUDA     := $(if $(shell command -v $(NVCC)),1,0)
 
 # ---- flags -------------------------------------------------------------------------------------
@@ -103,6 +104,7 @@ test: deps ## install what is missing, build everything, lint, run every test (6
 test-long: deps ## what takes long: plans against real runs of 500 MB and more, fuzzers for a minute each
 	@$(MAKE) all
 	@tests/plan_check.sh $(KIN)
+	@$(if $(CUDA_X),$(MAKE) BUILD=$(BUILD)/sm_100 CUDA_ARCHS=100 $(BUILD)/sm_100/libkin_cuda.so,echo "no $(NVCC): nothing is compiled for sm_100")
 	@$(MAKE) fuzz FUZZ_SECONDS=60
 
 check: deps ## test, and the same under sanitizers, fuzzers for seconds each, the loader under tsan
@@ -254,7 +256,7 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB) $(BUILD)/list
 	$(call link)
 
 # The plug-in: by nvcc for GPUs, and by g++ over the emulator (tests/cuemu) for tests on any machine.
-NVCCFLAGS  = -std=c++17 -O3 -I. -Werror all-warnings $(foreach a,80 90,-gencode arch=compute_$(a),code=sm_$(a)) \
+NVCCFLAGS  = -std=c++17 -O3 -I. -Werror all-warnings $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
              -Xcompiler -Wall,-Wextra,-Wshadow,-Werror,-fPIC,-fvisibility=hidden
 EMUFLAGS   = -std=c++17 $(OPT) -I. -Itests/cuemu/include -MMD -MP -fPIC -fvisibility=hidden \
              -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror -DKIN_CUDA_TILE=64 -DKIN_CUDA_WORKSPACE=4096
