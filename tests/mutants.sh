@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 room=$1/mutants jobs=${JOBS:-$(nproc)} folders="core kernels nn train data include tests tools configs"
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-2000} OMP_NUM_THREADS=2
-flags_plain=(OPT=-O1) flags_tsan=('OPT=-O1 -g' SAN=-fsanitize=thread)
+flags_plain=() flags_tsan=('OPT=-O1 -g' SAN=-fsanitize=thread)
 
 build() { # build TREE KIND PROGRAM
     local -n flags=flags_$2

@@ -35,7 +35,7 @@ static void note(names *k, const char *name)
     }
     if (d >= k->least) return;
     k->least = d;
-    snprintf(k->nearest, sizeof k->nearest, "%s", name);
+    snprintf(k->nearest, sizeof k->nearest, "%.63s", name);
 }
 
 static void list(names *k, const char *folder, const char *ext)
