@@ -3,6 +3,7 @@
 # BUILD/bench-gpu.txt too. Each op in bf16 beside a copy and a product of cuBLAS measured in the same run; whole steps with
 # equal tokens (77) and with captions as long as COCO's, beside PyTorch's, turn by turn, where PYTHON has it.
 build=$1 python=$2 out=$1/bench-gpu.txt
+export KIN_PLUGINS=$build
 if ! why=$("$build/bench/ops" none cuda bf16 2>&1 >/dev/null); then
     echo "make bench-gpu measures nothing here: ${why#bench ops: }"
     exit 0
