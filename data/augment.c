@@ -11,23 +11,23 @@ static double between(kin_rng *r, double low, double high)
 }
 
 /* torchvision's RandomResizedCrop.get_params: ten tries, then the largest middle of an allowed aspect. */
-static kin_rect crop(kin_rng *r, const kin_image *in, double least)
+static kin_rect crop(kin_rng *r, int64_t width, int64_t height, double least)
 {
-    const double w = (double)in->width, h = (double)in->height;
+    const double w = (double)width, h = (double)height;
     for (int i = 0; i < 10; i++) {
         const double area = w * h * between(r, least, 1.0);
         const double aspect = exp(between(r, log(3.0 / 4.0), log(4.0 / 3.0)));
         const int64_t cw = (int64_t)nearbyint(sqrt(area * aspect)),
                       ch = (int64_t)nearbyint(sqrt(area / aspect));
-        if (cw < 1 || ch < 1 || cw > in->width || ch > in->height) continue;
-        const int64_t x = kin_rng_below(r, (uint32_t)(in->width - cw + 1));
-        const int64_t y = kin_rng_below(r, (uint32_t)(in->height - ch + 1));
+        if (cw < 1 || ch < 1 || cw > width || ch > height) continue;
+        const int64_t x = kin_rng_below(r, (uint32_t)(width - cw + 1));
+        const int64_t y = kin_rng_below(r, (uint32_t)(height - ch + 1));
         return (kin_rect){x, y, x + cw, y + ch};
     }
-    int64_t cw = in->width, ch = in->height;
+    int64_t cw = width, ch = height;
     if (w / h < 3.0 / 4.0) ch = (int64_t)nearbyint(w / (3.0 / 4.0));
     if (w / h > 4.0 / 3.0) cw = (int64_t)nearbyint(h * (4.0 / 3.0));
-    const int64_t x = (in->width - cw) / 2, y = (in->height - ch) / 2;
+    const int64_t x = (width - cw) / 2, y = (height - ch) / 2;
     return (kin_rect){x, y, x + cw, y + ch};
 }
 
@@ -123,15 +123,42 @@ static void erase(kin_rng *r, const kin_preprocess *p, uint8_t *pixels)
     }
 }
 
+/* [*from, *to) of `had` samples, where there are `has` of the same picture. */
+static void map(int64_t *from, int64_t *to, int64_t had, int64_t has)
+{
+    if (had == has) return;
+    const double ratio = (double)has / (double)had;
+    *from = kin_min64(has - 1, (int64_t)nearbyint((double)*from * ratio));
+    *to = kin_min64(has, kin_max64(*from + 1, (int64_t)nearbyint((double)*to * ratio)));
+}
+
+int kin_augment_shrink(const kin_preprocess *p, const kin_augment *a, uint64_t key, int64_t width,
+                       int64_t height)
+{
+    kin_rng r = kin_rng_new(key);
+    const kin_rect from =
+        a->crop_min < 1.0 ? crop(&r, width, height, a->crop_min) : (kin_rect){0, 0, width, height};
+    const int64_t w = from.x1 - from.x0, h = from.y1 - from.y0;
+    const bool longest = a->crop_min >= 1.0 && p->mode == KIN_RESIZE_LONGEST;
+    const int64_t side = longest ? kin_max64(w, h) : kin_min64(w, h);
+    int shrink = 8;
+    while (shrink > 1 && side / shrink < p->size) shrink /= 2;
+    return shrink;
+}
+
 kin_status kin_augment_image(kin_ctx *cx, const kin_preprocess *p, const kin_augment *a, uint64_t key,
-                             const kin_image *in, uint8_t *out)
+                             const kin_image *in, int64_t width, int64_t height, uint8_t *out)
 {
     kin_rng r = kin_rng_new(key);
     const int64_t count = p->size * p->size;
-    if (a->crop_min < 1.0)
-        KIN_TRY(kin_resize(cx, in, crop(&r, in, a->crop_min), p->size, p->size, p->interpolation, out));
-    else
+    if (a->crop_min < 1.0) {
+        kin_rect from = crop(&r, width, height, a->crop_min);
+        map(&from.x0, &from.x1, width, in->width);
+        map(&from.y0, &from.y1, height, in->height);
+        KIN_TRY(kin_resize(cx, in, from, p->size, p->size, p->interpolation, out));
+    } else {
         KIN_TRY(kin_preprocess_image(cx, p, in, out));
+    }
     if ((double)kin_rng_unit(&r) < a->flip) flip(out, p->size);
     if (a->jitter > 0.0) jitter(&r, out, count, a->jitter);
     if ((double)kin_rng_unit(&r) < a->grey) blend(out, count, 2, 0.0f);

@@ -13,8 +13,13 @@ typedef struct kin_augment {
     double erase;    /* probability: a rectangle of 2 to 33 % becomes the mean colour */
 } kin_augment;
 
-/* out [S, S, 3] */
+/* in: a picture of width x height, or the same with fewer pixels (decoded small, or kept so); the crop is
+ * drawn of width x height in any case. out [S, S, 3] */
 kin_status kin_augment_image(kin_ctx *cx, const kin_preprocess *p, const kin_augment *a, uint64_t key,
-                             const kin_image *in, uint8_t *out);
+                             const kin_image *in, int64_t width, int64_t height, uint8_t *out);
+/* How much smaller the picture may be decoded (1, 2, 4 or 8: kin_image_decode_small) so that what this key
+ * takes of it still has S pixels a side. */
+int kin_augment_shrink(const kin_preprocess *p, const kin_augment *a, uint64_t key, int64_t width,
+                       int64_t height);
 
 #endif

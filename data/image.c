@@ -22,7 +22,7 @@ kin_status kin_image_room(kin_ctx *cx, int64_t width, int64_t height, int64_t ma
     return KIN_OK;
 }
 
-typedef kin_status (*decoder)(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels,
+typedef kin_status (*decoder)(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, int shrink,
                               kin_image *out);
 
 /* Known by their first bytes, `at` bytes in. Without a decoder: named in the message. */
@@ -68,25 +68,32 @@ void kin_image_tell_misnamed(kin_ctx *cx, const char *name, const char *kind)
     kin_log(cx, KIN_INFO, "%s is a %s file (content sniffed) - read as %s.", name, kind, kind);
 }
 
-static kin_status decode(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, kin_image *out)
+static kin_status decode(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, int shrink,
+                         kin_image *out)
 {
     if (size == 0) return kin_fail(cx, KIN_FORMAT, "it is empty");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if ((uint64_t)size < kinds[i].at + kinds[i].length) continue;
         if (memcmp(bytes + kinds[i].at, kinds[i].magic, kinds[i].length) != 0) continue;
-        if (kinds[i].decode) return kinds[i].decode(cx, bytes, size, max_pixels, out);
+        if (kinds[i].decode) return kinds[i].decode(cx, bytes, size, max_pixels, shrink, out);
         return kin_fail(cx, KIN_UNSUPPORTED, "%s file; kin reads JPEG, PNG and WebP", kinds[i].name);
     }
     return kin_fail(cx, KIN_FORMAT, "not a picture that kin knows (JPEG, PNG, WebP)");
 }
 
+kin_status kin_image_decode_small(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size,
+                                  int64_t max_pixels, int shrink, kin_image *out)
+{
+    *out = (kin_image){0};
+    if (decode(cx, bytes, size, max_pixels, shrink, out) == KIN_OK) return KIN_OK;
+    kin_image_free(out);
+    return kin_within(cx, "%s", what);
+}
+
 kin_status kin_image_decode(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size,
                             int64_t max_pixels, kin_image *out)
 {
-    *out = (kin_image){0};
-    if (decode(cx, bytes, size, max_pixels, out) == KIN_OK) return KIN_OK;
-    kin_image_free(out);
-    return kin_within(cx, "%s", what);
+    return kin_image_decode_small(cx, what, bytes, size, max_pixels, 1, out);
 }
 
 kin_status kin_image_load(kin_ctx *cx, const char *path, kin_image *out)

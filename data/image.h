@@ -17,6 +17,13 @@ typedef struct kin_image {
 /* `what` names the image in messages. The header is checked against max_pixels before memory is taken. */
 kin_status kin_image_decode(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size,
                             int64_t max_pixels, kin_image *out);
+/* The same with fewer pixels where a decoder has them cheaper: each 8 x 8 block of a JPEG is transformed to 8
+ * / shrink pixels a side (2, 4 or 8; as Pillow's draft), sides rounded up. The pixels differ from those of
+ * the whole picture made smaller. Other kinds of picture, and shrink 1: decoded whole. */
+kin_status kin_image_decode_small(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size,
+                                  int64_t max_pixels, int shrink, kin_image *out);
+/* Width and height as the header says, nothing decoded; false where there is none that kin reads. */
+bool kin_image_size(const uint8_t *bytes, int64_t size, int64_t *width, int64_t *height);
 /* "JPEG", "PNG" or "WebP" by content, NULL for all else; and the same only when the name says another of
  * them. */
 const char *kin_image_kind(const uint8_t *bytes, int64_t size);

@@ -65,7 +65,19 @@ static void read_rows(struct jpeg_decompress_struct *jpeg, uint8_t *row, kin_ima
     }
 }
 
-kin_status kin_decode_jpeg(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels,
+/* Memory for the rows of what is read; the limit is of the stored picture. */
+static kin_status room(kin_ctx *cx, struct jpeg_decompress_struct *jpeg, int64_t max_pixels, int shrink,
+                       kin_image *out)
+{
+    const int64_t w = jpeg->image_width, h = jpeg->image_height;
+    if (shrink == 1 || w * h > max_pixels) return kin_image_room(cx, w, h, max_pixels, out);
+    jpeg->scale_num = 1;
+    jpeg->scale_denom = (unsigned)shrink;
+    jpeg_calc_output_dimensions(jpeg);
+    return kin_image_room(cx, jpeg->output_width, jpeg->output_height, max_pixels, out);
+}
+
+kin_status kin_decode_jpeg(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, int shrink,
                            kin_image *out)
 {
     struct jpeg_decompress_struct jpeg;
@@ -89,7 +101,7 @@ kin_status kin_decode_jpeg(kin_ctx *cx, const uint8_t *bytes, int64_t size, int6
         jpeg.out_color_space = JCS_CMYK;
     else
         jpeg.out_color_space = JCS_RGB;
-    kin_status rc = kin_image_room(cx, jpeg.image_width, jpeg.image_height, max_pixels, out);
+    kin_status rc = room(cx, &jpeg, max_pixels, shrink, out);
     if (rc == KIN_OK) row = kin_alloc(cx, jpeg.image_width, 4);
     if (row) {
         jpeg_start_decompress(&jpeg);

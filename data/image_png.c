@@ -54,8 +54,10 @@ static kin_status decode(kin_ctx *cx, spng_ctx *png, const uint8_t *bytes, int64
     return code ? fail_png(cx, code) : KIN_OK;
 }
 
-kin_status kin_decode_png(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, kin_image *out)
+kin_status kin_decode_png(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, int shrink,
+                          kin_image *out)
 {
+    (void)shrink;
     spng_ctx *png = spng_ctx_new(0);
     if (!png) return kin_fail(cx, KIN_NOMEM, "out of memory for a PNG");
     const kin_status rc = decode(cx, png, bytes, size, max_pixels, out);
@@ -63,8 +65,10 @@ kin_status kin_decode_png(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64
     return rc;
 }
 #else
-kin_status kin_decode_png(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, kin_image *out)
+kin_status kin_decode_png(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, int shrink,
+                          kin_image *out)
 {
+    (void)shrink;
     int w, h, channels;
     if (size > INT32_MAX || !stbi_info_from_memory(bytes, (int)size, &w, &h, &channels))
         return kin_fail(cx, KIN_FORMAT, "a damaged PNG: its header cannot be read");

@@ -4,9 +4,10 @@
 #ifdef KIN_HAVE_WEBP
 #include <webp/decode.h>
 
-kin_status kin_decode_webp(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels,
+kin_status kin_decode_webp(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, int shrink,
                            kin_image *out)
 {
+    (void)shrink;
     WebPBitstreamFeatures features;
     if (WebPGetFeatures(bytes, (size_t)size, &features) != VP8_STATUS_OK)
         return kin_fail(cx, KIN_FORMAT, "a damaged WebP: its header cannot be read");
@@ -19,10 +20,10 @@ kin_status kin_decode_webp(kin_ctx *cx, const uint8_t *bytes, int64_t size, int6
     return KIN_OK;
 }
 #else
-kin_status kin_decode_webp(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels,
+kin_status kin_decode_webp(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64_t max_pixels, int shrink,
                            kin_image *out)
 {
-    (void)bytes, (void)size, (void)max_pixels, (void)out;
+    (void)bytes, (void)size, (void)max_pixels, (void)shrink, (void)out;
     return kin_fail(cx, KIN_UNSUPPORTED, "a WebP file, and this kin was built without libwebp");
 }
 #endif

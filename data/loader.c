@@ -158,19 +158,29 @@ static void note_misnamed(kin_loader *l, const char *name, const char *kind)
 static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row, uint64_t key)
 {
     const kin_dataset *d = l->cfg.data;
+    const kin_preprocess *p = &l->cfg.preprocess;
+    const kin_augment *a = &l->cfg.augment;
     const int64_t item = d->item_of[s->pair[row]];
+    uint8_t *to = s->images + row * row_bytes(l), *own;
     const uint8_t *bytes;
-    uint8_t *own;
-    int64_t size;
+    int64_t size, width, height;
+    int shrink = 1;
     kin_image image = {0};
+    if (l->cfg.cache && kin_cache_get(l->cfg.cache, item, &image, &width, &height))
+        return kin_augment_image(cx, p, a, kin_key(key, 0, 0), &image, width, height, to);
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
     const char *kind = kin_image_misnamed(d->item[item].name, bytes, size);
     if (kind) note_misnamed(l, d->item[item].name, kind);
-    kin_status rc = kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &image);
+    if (l->cfg.scaled && kin_image_size(bytes, size, &width, &height))
+        shrink = kin_augment_shrink(p, a, kin_key(key, 0, 0), width, height);
+    kin_status rc =
+        kin_image_decode_small(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, shrink, &image);
     free(own);
-    if (rc == KIN_OK)
-        rc = kin_augment_image(cx, &l->cfg.preprocess, &l->cfg.augment, kin_key(key, 0, 0), &image,
-                               s->images + row * row_bytes(l));
+    if (shrink == 1) {
+        width = image.width;
+        height = image.height;
+    }
+    if (rc == KIN_OK) rc = kin_augment_image(cx, p, a, kin_key(key, 0, 0), &image, width, height, to);
     kin_image_free(&image);
     return rc;
 }

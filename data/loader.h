@@ -4,7 +4,7 @@
 #ifndef KIN_LOADER_H
 #define KIN_LOADER_H
 #include "core/json.h"
-#include "data/augment.h"
+#include "data/cache.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
 
@@ -13,8 +13,10 @@ typedef struct kin_loader_cfg {
     const kin_tokenizer *tokenizer;
     kin_preprocess preprocess;
     kin_augment augment;
-    int64_t batch;    /* pairs */
-    int64_t context;  /* most ids of a text */
+    const kin_cache *cache; /* borrowed; NULL: pictures are decoded each time */
+    bool scaled;            /* decode JPEGs small where the crop allows it (kin_augment_shrink) */
+    int64_t batch;          /* pairs */
+    int64_t context;        /* most ids of a text */
     int64_t captions; /* of each picture: the pair's own, then others of the picture, again when there are too
                          few; 0 is 1 */
     int64_t negatives; /* captions per pair that are false of its picture: the data's swaps, as far as there

@@ -98,7 +98,8 @@ static int64_t reach(const kin_taps *t)
     return (t->first[t->outputs - 1] + t->room) * 3 + 4;
 }
 
-/* across, of rows in memory that ends at `end`: those too near to it are read from a copy with room behind. */
+/* across, of rows in memory that ends at `end`: those too near to it are read from a copy with room behind.
+ */
 static kin_status all_across(kin_ctx *cx, const kin_resize_pass *pass, const kin_taps *t, const uint8_t *in,
                              int64_t step, int64_t rows, const uint8_t *end, uint8_t *out, int64_t out_step)
 {
@@ -109,8 +110,7 @@ static kin_status all_across(kin_ctx *cx, const kin_resize_pass *pass, const kin
     if (near == 0) return KIN_OK;
     uint8_t *copy = kin_alloc0(cx, near, (size_t)need);
     if (!copy) return cx->status;
-    for (int64_t y = 0; y < near; y++)
-        memcpy(copy + y * need, in + (rows - near + y) * step, (size_t)used);
+    for (int64_t y = 0; y < near; y++) memcpy(copy + y * need, in + (rows - near + y) * step, (size_t)used);
     pass->across(t, copy, need, near, out + (rows - near) * out_step, out_step);
     free(copy);
     return KIN_OK;
@@ -118,14 +118,16 @@ static kin_status all_across(kin_ctx *cx, const kin_resize_pass *pass, const kin
 
 /* The intermediate is rounded to 8 bits, so the order of the passes shows in the result. Pillow up to 12 goes
  * across first, always; since 13 it goes down first where that removes more than twice as many rows as there
- * are columns to remove. kin does as Pillow 13. Of the intermediate only what the second pass reads is made. */
+ * are columns to remove. kin does as Pillow 13. Of the intermediate only what the second pass reads is made.
+ */
 static kin_status both(kin_ctx *cx, const kin_resize_pass *pass, const uint8_t *in, int64_t step,
                        const uint8_t *end, bool down_first, kin_taps *tx, kin_taps *ty, uint8_t *pixels)
 {
     const int64_t width = tx->outputs * 3;
     int64_t lo, hi;
     narrow(down_first ? tx : ty, &lo, &hi);
-    const int64_t half_step = down_first ? (hi - lo) * 3 : width, half_rows = down_first ? ty->outputs : hi - lo;
+    const int64_t half_step = down_first ? (hi - lo) * 3 : width,
+                  half_rows = down_first ? ty->outputs : hi - lo;
     const int64_t slack = down_first ? reach(tx) : 0; /* so that the last row can be read as the others */
     uint8_t *half = kin_alloc(cx, half_rows * half_step + slack, 1);
     if (!half) return cx->status;

@@ -1,5 +1,5 @@
-/* The passes in vectors of 256 bits. A product of a pixel and a 22-bit weight is two of 16 bits: pmaddwd by the
- * high and by the low halves of a pair of weights, summed apart and joined at the end. */
+/* The passes in vectors of 256 bits. A product of a pixel and a 22-bit weight is two of 16 bits: pmaddwd by
+ * the high and by the low halves of a pair of weights, summed apart and joined at the end. */
 #include "data/resize_pass.h"
 
 #if defined(__x86_64__)
@@ -15,6 +15,9 @@ static bool supported(void)
 
 enum { ROWS = 4, WIDE = 32 };
 
+/* Sums stay in registers only where the loop over them is gone. */
+#define EACH(i) _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
+
 static inline __m256i pixels16(const uint8_t *p)
 {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
@@ -29,38 +32,39 @@ static inline __m256i weights4(const int16_t *w)
 
 /* One output pixel of four rows; p[r] is where row r is read. Four taps a turn: pixels 0 and 1 in the lower
  * lane, 2 and 3 in the upper one, each as pairs r0 r1 g0 g1 b0 b1 of 16 bits. */
-static inline __attribute__((always_inline)) __m128i four_rows(const uint8_t *const p[ROWS], int64_t at,
-                                                               const int16_t *high, const int16_t *low,
-                                                               int64_t turns)
+static inline __attribute__((always_inline)) __m128i
+four_rows(const uint8_t *const p[ROWS], int64_t at, const int16_t *high, const int16_t *low, int64_t turns)
 {
     const __m256i pick = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, /**/
                                           6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
     const __m256i pairs = _mm256_setr_epi8(0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, /**/
                                            4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
     __m256i upper[ROWS], lower[ROWS];
-    for (int r = 0; r < ROWS; r++) upper[r] = lower[r] = _mm256_setzero_si256();
+    EACH(r) upper[r] = lower[r] = _mm256_setzero_si256();
     for (int64_t i = 0; i < turns; i++) {
         const __m256i h = _mm256_shuffle_epi8(weights4(high + 4 * i), pairs);
         const __m256i l = _mm256_shuffle_epi8(weights4(low + 4 * i), pairs);
-        for (int r = 0; r < ROWS; r++) {
+        EACH(r)
+        {
             const __m256i v = _mm256_shuffle_epi8(pixels16(p[r] + at + 12 * i), pick);
             upper[r] = _mm256_add_epi32(upper[r], _mm256_madd_epi16(v, h));
             lower[r] = _mm256_add_epi32(lower[r], _mm256_madd_epi16(v, l));
         }
     }
     __m128i sum[ROWS];
-    for (int r = 0; r < ROWS; r++) {
+    EACH(r)
+    {
         const __m256i both = _mm256_add_epi32(_mm256_slli_epi32(upper[r], 16), lower[r]);
         const __m128i one = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-        sum[r] = _mm_srai_epi32(_mm_add_epi32(one, _mm_set1_epi32(1 << (KIN_RESIZE_BITS - 1))), KIN_RESIZE_BITS);
+        sum[r] =
+            _mm_srai_epi32(_mm_add_epi32(one, _mm_set1_epi32(1 << (KIN_RESIZE_BITS - 1))), KIN_RESIZE_BITS);
     }
     return _mm_packus_epi16(_mm_packs_epi32(sum[0], sum[1]), _mm_packs_epi32(sum[2], sum[3]));
 }
 
 /* `turns` is a constant where this is inlined, as far as it can be. */
-static inline __attribute__((always_inline)) void across_rows(const kin_taps *t, int64_t turns,
-                                                              const uint8_t *const p[ROWS],
-                                                              uint8_t *const out[ROWS])
+static inline __attribute__((always_inline)) void
+across_rows(const kin_taps *t, int64_t turns, const uint8_t *const p[ROWS], uint8_t *const out[ROWS])
 {
     for (int64_t x = 0; x < t->outputs; x++) {
         const int64_t w = x * t->room;
@@ -68,9 +72,9 @@ static inline __attribute__((always_inline)) void across_rows(const kin_taps *t,
         _mm_storeu_si128((__m128i *)(void *)v, four_rows(p, t->first[x] * 3, t->high + w, t->low + w, turns));
         /* The fourth byte is nobody's and is written over by the next pixel; the last one has none. */
         if (x + 1 < t->outputs)
-            for (int r = 0; r < ROWS; r++) memcpy(out[r] + x * 3, &v[r], 4);
+            EACH(r) memcpy(out[r] + x * 3, &v[r], 4);
         else
-            for (int r = 0; r < ROWS; r++) memcpy(out[r] + x * 3, &v[r], 3);
+            EACH(r) memcpy(out[r] + x * 3, &v[r], 3);
     }
 }
 
@@ -107,7 +111,7 @@ static inline void down_wide(const kin_taps *t, int64_t y, const uint8_t *in, in
     const __m256i zero = _mm256_setzero_si256();
     const int16_t *high = t->high + y * t->room, *low = t->low + y * t->room;
     __m256i upper[4], lower[4];
-    for (int i = 0; i < 4; i++) upper[i] = lower[i] = zero;
+    EACH(i) upper[i] = lower[i] = zero;
     for (int32_t k = 0; k < t->count[y]; k += 2) {
         const uint8_t *p = in + k * step, *q = k + 1 < t->count[y] ? p + step : p; /* an odd one: weight 0 */
         const __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p),
@@ -116,13 +120,15 @@ static inline void down_wide(const kin_taps *t, int64_t y, const uint8_t *in, in
         const __m256i h = pair_of(high + k), l = pair_of(low + k);
         const __m256i v[4] = {_mm256_unpacklo_epi8(first, zero), _mm256_unpackhi_epi8(first, zero),
                               _mm256_unpacklo_epi8(second, zero), _mm256_unpackhi_epi8(second, zero)};
-        for (int i = 0; i < 4; i++) {
+        EACH(i)
+        {
             upper[i] = _mm256_add_epi32(upper[i], _mm256_madd_epi16(v[i], h));
             lower[i] = _mm256_add_epi32(lower[i], _mm256_madd_epi16(v[i], l));
         }
     }
     __m256i sum[4];
-    for (int i = 0; i < 4; i++) {
+    EACH(i)
+    {
         const __m256i both = _mm256_add_epi32(_mm256_slli_epi32(upper[i], 16), lower[i]);
         sum[i] = _mm256_srai_epi32(_mm256_add_epi32(both, _mm256_set1_epi32(1 << (KIN_RESIZE_BITS - 1))),
                                    KIN_RESIZE_BITS);

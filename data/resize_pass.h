@@ -1,5 +1,6 @@
-/* resize_pass: the two passes of a resize, in plain C and in vectors of the processor; private to data/resize*.c
- * and to the test that compares them. All give the same bits: sums are of 32-bit integers, modulo 2^32. */
+/* resize_pass: the two passes of a resize, in plain C and in vectors of the processor; private to
+ * data/resize*.c and to the test that compares them. All give the same bits: sums are of 32-bit integers,
+ * modulo 2^32. */
 #ifndef KIN_RESIZE_PASS_H
 #define KIN_RESIZE_PASS_H
 #include "data/resize.h"

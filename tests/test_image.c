@@ -297,19 +297,19 @@ static void test_augment(void **state)
     kin_preprocess_image(&cx, &p, &in, plain);
     kin_augment none = {.crop_min = 1.0}, flip = {.crop_min = 1.0, .flip = 1.0},
                 grey = {.crop_min = 1.0, .grey = 1.0};
-    assert_int_equal(kin_augment_image(&cx, &p, &none, 1, &in, a), KIN_OK);
+    assert_int_equal(kin_augment_image(&cx, &p, &none, 1, &in, 40, 30, a), KIN_OK);
     assert_memory_equal(a, plain, sizeof a);
-    assert_int_equal(kin_augment_image(&cx, &p, &flip, 1, &in, a), KIN_OK);
+    assert_int_equal(kin_augment_image(&cx, &p, &flip, 1, &in, 40, 30, a), KIN_OK);
     for (int y = 0; y < 24; y++)
         for (int x = 0; x < 24; x++)
             assert_memory_equal(a + (y * 24 + x) * 3, plain + (y * 24 + 23 - x) * 3, 3);
-    assert_int_equal(kin_augment_image(&cx, &p, &grey, 1, &in, a), KIN_OK);
+    assert_int_equal(kin_augment_image(&cx, &p, &grey, 1, &in, 40, 30, a), KIN_OK);
     for (int i = 0; i < 24 * 24; i++) assert_true(a[3 * i] == a[3 * i + 1] && a[3 * i] == a[3 * i + 2]);
     const kin_augment all = {.crop_min = 0.3, .flip = 0.5, .jitter = 0.5, .grey = 0.2, .erase = 0.5};
     int different = 0;
     for (uint64_t key = 0; key < 50; key++) {
-        assert_int_equal(kin_augment_image(&cx, &p, &all, key, &in, a), KIN_OK);
-        assert_int_equal(kin_augment_image(&cx, &p, &all, key, &in, b), KIN_OK);
+        assert_int_equal(kin_augment_image(&cx, &p, &all, key, &in, 40, 30, a), KIN_OK);
+        assert_int_equal(kin_augment_image(&cx, &p, &all, key, &in, 40, 30, b), KIN_OK);
         assert_memory_equal(a, b, sizeof a); /* a pure function of the key */
         different += memcmp(a, plain, sizeof a) != 0;
     }

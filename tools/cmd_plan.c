@@ -9,21 +9,33 @@ static void line(const char *name, int64_t bytes, const char *what)
     printf("  %-12s %12s   %s\n", name, kin_amount_text(KIN_BYTES, (double)bytes, text), what);
 }
 
+/* Pages of a file can be taken back by the system at any time: they are not of the resident bill. */
+static void print_cache(const kin_cache_cost *c)
+{
+    char bytes[32];
+    if (c->bytes == 0) return;
+    printf("  cache of pictures: %s in %s%s\n", kin_amount_text(KIN_BYTES, (double)c->bytes, bytes),
+           c->memory ? "memory, counted in resident" : c->path,
+           c->ready ? "" : "; not made yet: the step was timed without it");
+}
+
 static void print(const kin_trainer *t, const kin_plan *p)
 {
-    const int64_t arenas = p->param + p->act + p->scratch;
+    const int64_t arenas = p->param + p->act + p->scratch, kept = p->cache.memory ? p->cache.bytes : 0;
     printf("memory\n");
     line("PARAM", p->param, "weights, gradients, moments, average");
     line("ACT", p->act, t->cfg->recompute ? "activations, blocks recomputed" : "activations");
     line("SCRATCH", p->scratch, "largest need of one op");
     line("HOST", p->host, "batches on their way, embeddings");
     line("libraries", p->libraries, "and data, captions, tokenizer: measured in this process");
-    line("resident", arenas + p->host + p->libraries, "all of these, while it trains");
+    line("resident", arenas + p->host + p->libraries + kept, "all of these, while it trains");
     if (t->val) line("evaluation", p->evaluation, "more while it evaluates");
     printf("  %lld bytes of arenas (PARAM, ACT, SCRATCH) are mapped, for %d programs", (long long)arenas,
            p->programs);
     if (p->foreseen < p->steps) printf("; looked at the captions of %lld batches", (long long)p->foreseen);
-    printf("\na step\n  %.0f pairs, %.0f captions, %.0f tokens (%.1f a caption)\n", p->pairs, p->texts,
+    printf("\n");
+    print_cache(&p->cache);
+    printf("a step\n  %.0f pairs, %.0f captions, %.0f tokens (%.1f a caption)\n", p->pairs, p->texts,
            p->tokens, p->tokens / p->texts);
     printf("  %.3f GFLOP, %.3f s (half of %lld steps between %.3f and %.3f), %.1f GFLOP/s, %.1f pairs/s\n",
            p->flops / 1e9, p->seconds, (long long)p->timed, p->lower_quarter, p->upper_quarter,
@@ -63,6 +75,7 @@ int cmd_plan(kin_ctx *cx, int argc, char **argv)
         kin_amounts_read(cx, "budget", c.budget, &budget) == KIN_OK) {
         kin_trainer t;
         kin_plan p = {0};
+        c.dry_run = true; /* makes nothing: no cache of pictures */
         if (kin_trainer_open(cx, &t, &c) == KIN_OK) kin_plan_make(cx, &t, &budget, &p);
         if (p.timed > 0) print(&t, &p);
         if (cx->status == KIN_OK) print_budget(&p, &budget);

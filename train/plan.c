@@ -100,12 +100,14 @@ static void bill(const kin_trainer *t, kin_plan *out)
     out->scratch = g->scratch ? kin_pages_mapped(g->scratch_bytes) : 0;
     out->host = t->stepper.io_bytes + kin_loader_bytes(t->loader);
     if (t->val) out->evaluation = evaluation(t);
+    if (t->cache) out->cache = kin_cache_costs(t->cache);
     const int64_t touched = kin_pages_resident(p->arena, p->bytes) +
                             kin_pages_resident(g->act, g->act_bytes) +
                             kin_pages_resident(g->scratch, g->scratch_bytes);
-    out->libraries = kin_max64(0, kin_resident() - touched - out->host);
-    out->needs.of[KIN_BYTES] =
-        (double)(out->param + out->act + out->scratch + out->host + out->libraries + out->evaluation);
+    const int64_t pictures = out->cache.ready ? kin_pages_resident(out->cache.mapped, out->cache.bytes) : 0;
+    out->libraries = kin_max64(0, kin_resident() - touched - pictures - out->host);
+    out->needs.of[KIN_BYTES] = (double)(out->param + out->act + out->scratch + out->host + out->libraries +
+                                        out->evaluation + (out->cache.memory ? out->cache.bytes : 0));
 }
 
 /* Would this machine kill the process? Only memory that the backend takes from the machine is asked about. */
@@ -195,8 +197,10 @@ kin_status kin_plan_budget(kin_ctx *cx, const kin_config *cfg, kin_plan *out)
 {
     kin_amounts budget;
     kin_trainer t;
+    kin_config look = *cfg;
+    look.dry_run = true; /* makes nothing: no cache of pictures */
     KIN_TRY(kin_amounts_read(cx, "budget", cfg->budget, &budget));
-    if (kin_trainer_open(cx, &t, cfg) == KIN_OK) kin_plan_make(cx, &t, &budget, out);
+    if (kin_trainer_open(cx, &t, &look) == KIN_OK) kin_plan_make(cx, &t, &budget, out);
     kin_trainer_close(&t);
     return cx->status;
 }

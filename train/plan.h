@@ -18,6 +18,7 @@ typedef struct kin_plan {
     int64_t param, act, scratch; /* bytes as mapped; ACT of the largest program, evaluation's among them */
     int64_t host;                /* bytes of batches on their way, of embeddings of a batch */
     int64_t libraries;           /* resident bytes beside all these */
+    kin_cache_cost cache; /* of pictures; its memory is in none of the others. bytes 0: none */
     int64_t evaluation;  /* bytes that an evaluation takes for its time: embeddings, a batch of pictures */
     int64_t foreseen;    /* batches looked at for this */
     int64_t steps, left; /* of the whole run; that are still to be taken */

@@ -226,6 +226,8 @@ kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
                                         .jitter = c->jitter,
                                         .grey = c->grey,
                                         .erase = c->erase},
+                            .cache = t->cache,
+                            .scaled = strcmp(c->decode, "scaled") == 0,
                             .batch = c->batch,
                             .context = t->model->cfg.text.context,
                             .captions = c->captions,
@@ -235,8 +237,25 @@ kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
                             .seed = (uint64_t)c->seed};
 }
 
+static kin_status open_cache(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    if (!*c->cache) return KIN_OK;
+    const kin_loader_cfg l = kin_trainer_loader(t);
+    const kin_cache_cfg cfg = {.data = t->train,
+                               .preprocess = l.preprocess,
+                               .augment = l.augment,
+                               .where = c->cache,
+                               .side = c->cache_side,
+                               .threads = c->threads,
+                               .look = c->dry_run || c->sanity};
+    t->cache = kin_cache_open(cx, &cfg);
+    return cx->status;
+}
+
 static kin_status open_loader(kin_ctx *cx, kin_trainer *t)
 {
+    KIN_TRY(open_cache(cx, t));
     const kin_loader_cfg cfg = kin_trainer_loader(t);
     t->loader = kin_loader_open(cx, &cfg, t->state.loader);
     return cx->status;
@@ -262,6 +281,7 @@ kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg)
 void kin_trainer_close(kin_trainer *t)
 {
     kin_loader_close(t->loader);
+    kin_cache_close(t->cache);
     kin_embedder_close(&t->embedder);
     kin_stepper_close(&t->stepper);
     kin_optim_close(&t->optim);
