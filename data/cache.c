@@ -95,13 +95,13 @@ static bool size_of(const kin_dataset *d, int64_t item, int64_t *width, int64_t 
         const int fd = open(it->name, O_RDONLY | O_CLOEXEC);
         const ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : 0;
         if (fd >= 0) close(fd);
-        if (n > 0 && kin_image_size(head, n, width, height)) return true;
+        if (n > 0 && kin_image_measure(head, n, width, height)) return true;
     }
     const uint8_t *bytes;
     uint8_t *own;
     int64_t size;
     if (kin_dataset_bytes(&cx, d, item, &bytes, &size, &own) != KIN_OK) return false;
-    const bool known = kin_image_size(bytes, size, width, height);
+    const bool known = kin_image_measure(bytes, size, width, height);
     free(own);
     return known;
 }

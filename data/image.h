@@ -23,7 +23,7 @@ kin_status kin_image_decode(kin_ctx *cx, const char *what, const uint8_t *bytes,
 kin_status kin_image_decode_small(kin_ctx *cx, const char *what, const uint8_t *bytes, int64_t size,
                                   int64_t max_pixels, int shrink, kin_image *out);
 /* Width and height as the header says, nothing decoded; false where there is none that kin reads. */
-bool kin_image_size(const uint8_t *bytes, int64_t size, int64_t *width, int64_t *height);
+bool kin_image_measure(const uint8_t *bytes, int64_t size, int64_t *width, int64_t *height);
 /* "JPEG", "PNG" or "WebP" by content, NULL for all else; and the same only when the name says another of
  * them. */
 const char *kin_image_kind(const uint8_t *bytes, int64_t size);

@@ -70,7 +70,7 @@ static bool of_webp(const uint8_t *b, int64_t size, int64_t *width, int64_t *hei
     return true;
 }
 
-bool kin_image_size(const uint8_t *bytes, int64_t size, int64_t *width, int64_t *height)
+bool kin_image_measure(const uint8_t *bytes, int64_t size, int64_t *width, int64_t *height)
 {
     const char *kind = kin_image_kind(bytes, size);
     if (!kind) return false;

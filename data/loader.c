@@ -171,7 +171,7 @@ static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row,
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
     const char *kind = kin_image_misnamed(d->item[item].name, bytes, size);
     if (kind) note_misnamed(l, d->item[item].name, kind);
-    if (l->cfg.scaled && kin_image_size(bytes, size, &width, &height))
+    if (l->cfg.scaled && kin_image_measure(bytes, size, &width, &height))
         shrink = kin_augment_shrink(p, a, kin_key(key, 0, 0), width, height);
     kin_status rc =
         kin_image_decode_small(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, shrink, &image);

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     p.size = 16;
     const int orientation = kin_image_orientation(data, (int64_t)size);
     int64_t width, height;
-    kin_image_size(data, (int64_t)size, &width, &height);
+    kin_image_measure(data, (int64_t)size, &width, &height);
     for (int shrink = 2; shrink <= 8; shrink *= 2) {
         kin_image_decode_small(&cx, "fuzz", data, (int64_t)size, MOST, shrink, &image);
         kin_image_free(&image);
