@@ -1,5 +1,5 @@
 /* pictures: from JPEG bytes in memory to what a tower is fed, on one thread: pictures per second of
- * its processor time, and where that goes. pictures FOLDER [SIDE [exact [SECONDS]]]
+ * its processor time, and where that goes. pictures FOLDER [SIDE [exact|scaled [SECONDS]]]
  * Every *.jpg of FOLDER: decoded, shortest side to SIDE (224), bicubic, centre crop, and then to normalised
  * f32 [3, SIDE, SIDE], as bench/pictures_pillow.py (kin's own towers take u8 and normalise as they read).
  * bench/pictures.sh runs the two in turns. */
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "data/preprocess.h"
+#include "data/augment.h"
 
 enum { MOST = 1000 };
 
@@ -58,11 +58,14 @@ int main(int argc, char **argv)
     static photo photos[MOST];
     kin_ctx cx = {0};
     if (argc < 2) {
-        printf("pictures: not run: it needs a folder of JPEGs: pictures FOLDER [SIDE [exact [SECONDS]]]\n");
+        printf("pictures: not run: it needs a folder of JPEGs: pictures FOLDER [SIDE [exact|scaled "
+               "[SECONDS]]]\n");
         return 0;
     }
     kin_preprocess p = kin_preprocess_default();
     if (argc > 2) p.size = atol(argv[2]);
+    const bool scaled = argc > 3 && strcmp(argv[3], "scaled") == 0;
+    const kin_augment none = {.crop_min = 1.0};
     const double seconds = argc > 4 ? atof(argv[4]) : 2.0;
     const int count = read_all(&cx, argv[1], photos);
     uint8_t *pixels = kin_alloc(&cx, p.size * p.size, 3);
@@ -73,7 +76,11 @@ int main(int argc, char **argv)
         const photo *one = &photos[done % count];
         kin_image image = {0};
         const double began = now();
-        kin_image_decode(&cx, "a photo", one->bytes, one->size, KIN_MAX_IMAGE_PIXELS, &image);
+        int64_t w, h;
+        int shrink = 1;
+        if (scaled && kin_image_measure(one->bytes, one->size, &w, &h))
+            shrink = kin_augment_shrink(&p, &none, 0, w, h);
+        kin_image_decode_small(&cx, "a photo", one->bytes, one->size, KIN_MAX_IMAGE_PIXELS, shrink, &image);
         const double decoded = now();
         if (cx.status == KIN_OK) kin_preprocess_image(&cx, &p, &image, pixels);
         const double resized = now();

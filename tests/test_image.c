@@ -45,6 +45,24 @@ static int each(const char *kind, void (*check)(const char *rest))
     return n;
 }
 
+/* The header alone; cut anywhere it is the right size or none. */
+static void check_measure(const char *path, long w, long h)
+{
+    kin_ctx cx = {0};
+    uint8_t *bytes;
+    int64_t size, width = 0, height = 0;
+    assert_int_equal(kin_read_file(&cx, path, 1 << 20, &bytes, &size), KIN_OK);
+    assert_true(kin_image_measure(bytes, size, &width, &height));
+    assert_true(width == w && height == h);
+    for (int64_t n = 0; n < kin_min64(size, 700); n++) {
+        uint8_t *cut = malloc((size_t)n + (n == 0));
+        memcpy(cut, bytes, (size_t)n);
+        if (kin_image_measure(cut, n, &width, &height)) assert_true(width == w && height == h);
+        free(cut);
+    }
+    free(bytes);
+}
+
 static void check_decode(const char *rest)
 {
     char name[64], path[128];
@@ -61,6 +79,32 @@ static void check_decode(const char *rest)
     assert_int_equal(image.height, h);
     if (digest(image.pixels, w * h) != want) fail_msg("%s is not what Pillow decodes", name);
     kin_image_free(&image);
+    check_measure(path, w, h);
+}
+
+static void check_small(const char *rest)
+{
+    char name[64], path[128];
+    int shrink;
+    long w, h;
+    unsigned long want;
+    assert_int_equal(sscanf(rest, "%63s %d %ld %ld %lx", name, &shrink, &w, &h, &want), 5);
+    snprintf(path, sizeof path, "tests/golden/image/%s", name);
+    kin_ctx cx = {0};
+    uint8_t *bytes;
+    int64_t size, width = 0, height = 0;
+    kin_image image;
+    assert_int_equal(kin_read_file(&cx, path, 1 << 20, &bytes, &size), KIN_OK);
+    assert_true(kin_image_measure(bytes, size, &width, &height));
+    assert_int_equal(kin_image_decode_small(&cx, path, bytes, size, 10000, shrink, &image), KIN_OK);
+    assert_true(image.width == w && image.height == h);
+    assert_true((width + shrink - 1) / shrink == w && (height + shrink - 1) / shrink == h);
+    if (digest(image.pixels, w * h) != want) fail_msg("%s: not Pillow's draft of 1/%d", name, shrink);
+    kin_image_free(&image);
+    /* The limit is of the stored picture. */
+    assert_int_equal(kin_image_decode_small(&cx, path, bytes, size, width * height - 1, shrink, &image),
+                     KIN_UNSUPPORTED);
+    free(bytes);
 }
 
 static void check_upright(const char *rest)
@@ -169,6 +213,7 @@ static void test_as_pillow(void **state)
 {
     (void)state;
     assert_int_equal(each("decode", check_decode), 24);
+    assert_int_equal(each("small", check_small), 21);
     assert_int_equal(each("upright", check_upright), 8);
     assert_int_equal(each("resize", check_resize), 18);
     assert_int_equal(each("crop", check_crop), 4);
@@ -317,6 +362,47 @@ static void test_augment(void **state)
     kin_image_free(&in);
 }
 
+static void test_shrink(void **state)
+{
+    (void)state;
+    static const int64_t want[][3] = {{640, 480, 2},   {500, 375, 1},  {448, 448, 2},   {448, 447, 1},
+                                      {900, 896, 4},   {30, 20, 1},    {1791, 4000, 4}, {1792, 4000, 8},
+                                      {9000, 9000, 8}, {224, 9000, 1}, {6000, 500, 2}};
+    kin_preprocess p = kin_preprocess_default();
+    kin_augment none = {.crop_min = 1.0}, crops = {.crop_min = 0.25};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        assert_int_equal(kin_augment_shrink(&p, &none, 0, want[i][0], want[i][1]), want[i][2]);
+    p.mode = KIN_RESIZE_LONGEST;
+    assert_int_equal(kin_augment_shrink(&p, &none, 0, 6000, 500), 8);
+    /* A picture of twice the model's size: crops of less than all of it are decoded whole. */
+    int small = 0;
+    for (uint64_t key = 0; key < 100; key++) small += kin_augment_shrink(&p, &crops, key, 640, 640) > 1;
+    assert_in_range(small, 30, 80);
+    /* The same crop of fewer pixels, or the picture is another one. */
+    kin_ctx cx = {0};
+    uint8_t *bytes, out[3][8 * 8 * 3];
+    int64_t size, same = 0, other = 0;
+    kin_image whole, half;
+    p.size = 8;
+    assert_int_equal(kin_read_file(&cx, "tests/golden/image/odd420.jpg", 1 << 20, &bytes, &size), KIN_OK);
+    assert_int_equal(kin_image_decode(&cx, "", bytes, size, 10000, &whole), KIN_OK);
+    assert_int_equal(kin_image_decode_small(&cx, "", bytes, size, 10000, 2, &half), KIN_OK);
+    for (uint64_t key = 0; key < 50; key++) {
+        assert_int_equal(kin_augment_image(&cx, &p, &crops, key, &whole, 23, 37, out[0]), KIN_OK);
+        assert_int_equal(kin_augment_image(&cx, &p, &crops, key, &half, 23, 37, out[1]), KIN_OK);
+        assert_int_equal(kin_augment_image(&cx, &p, &crops, key + 1, &whole, 23, 37, out[2]), KIN_OK);
+        for (int i = 0; i < 8 * 8 * 3; i++) {
+            same += abs(out[0][i] - out[1][i]);
+            other += abs(out[0][i] - out[2][i]);
+        }
+    }
+    if (same * 2 > other)
+        fail_msg("differs by %lld; another crop by %lld", (long long)same, (long long)other);
+    kin_image_free(&whole);
+    kin_image_free(&half);
+    free(bytes);
+}
+
 /* ---- drawing ---- */
 
 static void test_drawing(void **state)
@@ -355,7 +441,7 @@ int main(void)
         cmocka_unit_test(test_as_pillow), cmocka_unit_test(test_real_photos),
         cmocka_unit_test(test_refused),   cmocka_unit_test(test_preprocess_files),
         cmocka_unit_test(test_modes),     cmocka_unit_test(test_augment),
-        cmocka_unit_test(test_drawing),
+        cmocka_unit_test(test_shrink),    cmocka_unit_test(test_drawing),
     };
     return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }

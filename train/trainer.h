@@ -55,8 +55,8 @@ kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split);
 /* Of the trainer's own loader. */
 kin_loader_cfg kin_trainer_loader(const kin_trainer *t);
 
-/* Free with kin_trainer_close, also after a failure. Writes nothing but the cache of pictures, and that neither
- * with dry-run or sanity. */
+/* Free with kin_trainer_close, also after a failure. Writes nothing but the cache of pictures, and that one
+ * neither with dry-run nor with sanity. */
 kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg);
 void kin_trainer_close(kin_trainer *t);
 

@@ -2,6 +2,7 @@
 """What Pillow makes of small pictures, for tests/test_image.c. From the project's root, with Pillow:
 python3 tests/golden/image_golden.py          writes tests/golden/image/* and tests/golden/image.txt:
   decode FILE WIDTH HEIGHT DIGEST             convert("RGB") of a file
+  small FILE SHRINK WIDTH HEIGHT DIGEST       the same after draft() to 1 / SHRINK
   upright FILE WIDTH HEIGHT DIGEST            ImageOps.exif_transpose, then convert("RGB")
   resize W H W2 H2 FILTER DIGEST              of the picture of this formula
   crop W H X0 Y0 X1 Y1 W2 H2 FILTER DIGEST    the same after crop()
@@ -65,6 +66,11 @@ for name, (image, options) in files.items():
 for name in sorted(files):
     image = Image.open(HERE + name).convert("RGB")
     lines.append(f"decode {name} {image.width} {image.height} {fnv(image.tobytes())}")
+    for shrink in (2, 4, 8) if name.endswith(".jpg") and not name.startswith("exif") else ():
+        draft = Image.open(HERE + name)
+        draft.draft(draft.mode, (draft.width // shrink, draft.height // shrink))
+        draft = draft.convert("RGB")
+        lines.append(f"small {name} {shrink} {draft.width} {draft.height} {fnv(draft.tobytes())}")
 for name in sorted(files):
     if name.startswith("exif"):
         image = ImageOps.exif_transpose(Image.open(HERE + name)).convert("RGB")
