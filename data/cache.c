@@ -252,7 +252,7 @@ static void tell_cost(kin_ctx *cx, const kin_cache *c, int64_t room)
         snprintf(what, sizeof what, "%lld x %lld, as the model sees them", (long long)c->cfg.preprocess.size,
                  (long long)c->cfg.preprocess.size);
     kin_log(cx, KIN_INFO,
-            "cache: %lld pictures decoded once, %s: %.1f MB in %s (%.1f MB are free there), about %.0f s",
+            "cache: %lld pictures decoded once, %s: %.1f MB in %s (%.1f MB are free there), about %.1f s",
             (long long)c->cfg.data->items, what, (double)c->size / 1e6, c->memory ? "memory" : c->path,
             (double)room / 1e6, foresee(c));
 }

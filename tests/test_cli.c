@@ -497,6 +497,55 @@ static void published_protocol_end_to_end(void **state)
     free(err);
 }
 
+/* The losses of a run's steps. */
+static void losses(const char *run, double loss[3])
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s/metrics.jsonl", run);
+    char *text = read_all(in_folder(name)), *at = text;
+    for (int i = 0; i < 3; i++) {
+        at = strstr(at, "\"loss\"");
+        assert_non_null(at);
+        loss[i] = strtod(strchr(at, ':') + 1, &at);
+    }
+    free(text);
+}
+
+static void pictures_are_kept(void **state)
+{
+    (void)state;
+    static const char run[] =
+        "--model model.json --train-data train --vocab 600 --batch 8 --steps 3 --log-every 1 --cache";
+    static const char *const forms[] = {"kept", "kept", "memory"};
+    char line[300], *out, *err;
+    double want[3], loss[3];
+    /* A plan counts it and makes nothing. */
+    snprintf(line, sizeof line, "plan %s kept", run);
+    works(line, &out);
+    has(out, "\n  cache of pictures: ");
+    has(out, "; not made yet: the step was timed without it\n");
+    free(out);
+    assert_int_not_equal(access(in_folder("kept"), F_OK), 0);
+    snprintf(line, sizeof line, "train %s '' --out without", run);
+    works(line, NULL);
+    losses("without", want);
+    /* Without random crops the same run, bit for bit. */
+    for (int i = 0; i < 3; i++) {
+        snprintf(line, sizeof line, "train %s %s --decode scaled --out with%d", run, forms[i], i);
+        assert_int_equal(kin(line, NULL, &err), 0);
+        has(err,
+            i == 1 ? ", made before" : "cache: 60 pictures decoded once, 32 x 32, as the model sees them: ");
+        free(err);
+        snprintf(line, sizeof line, "with%d", i);
+        losses(line, loss);
+        assert_memory_equal(loss, want, sizeof want);
+    }
+    snprintf(line, sizeof line, "plan %s kept", run);
+    works(line, &out);
+    assert_null(strstr(out, "not made yet"));
+    free(out);
+}
+
 static int make_data(void **state)
 {
     (void)state;
@@ -537,6 +586,7 @@ int main(void)
         cmocka_unit_test(report_is_one_page),
         cmocka_unit_test(rows_are_checked),
         cmocka_unit_test(published_protocol_end_to_end),
+        cmocka_unit_test(pictures_are_kept),
     };
     return cmocka_run_group_tests_name("cli", tests, make_data, remove_data);
 }
