@@ -245,37 +245,26 @@ static double foresee(const kin_cache *c)
 
 static void tell_cost(kin_ctx *cx, const kin_cache *c, int64_t room)
 {
-    char what[64];
+    char what[64], there[64] = "";
     if (whole(c))
         snprintf(what, sizeof what, "shortest side %lld at most", (long long)c->cfg.side);
     else
         snprintf(what, sizeof what, "%lld x %lld, as the model sees them", (long long)c->cfg.preprocess.size,
                  (long long)c->cfg.preprocess.size);
-    kin_log(cx, KIN_INFO,
-            "cache: %lld pictures decoded once, %s: %.1f MB in %s (%.1f MB are free there), about %.1f s",
-            (long long)c->cfg.data->items, what, (double)c->size / 1e6, c->memory ? "memory" : c->path,
-            (double)room / 1e6, foresee(c));
+    if (room > 0) snprintf(there, sizeof there, " (%.1f MB are free there)", (double)room / 1e6);
+    kin_log(cx, KIN_INFO, "cache: %lld pictures decoded once, %s: %.1f MB in %s%s, about %.1f s",
+            (long long)c->cfg.data->items, what, (double)c->size / 1e6, c->memory ? "memory" : c->path, there,
+            foresee(c));
 }
 
 /* ---- in memory ---------------------------------------------------------------------------------- */
 
-/* Bytes of memory that can be had without swapping; INT64_MAX where that is not known. */
-static int64_t free_memory(void)
-{
-    long long kb = -1;
-    char line[128];
-    FILE *f = fopen("/proc/meminfo", "re");
-    while (f && kb < 0 && fgets(line, sizeof line, f)) sscanf(line, "MemAvailable: %lld", &kb);
-    if (f) fclose(f);
-    return kb < 0 ? INT64_MAX : kb * 1024;
-}
-
 static kin_status in_memory(kin_ctx *cx, kin_cache *c)
 {
-    const int64_t room = free_memory();
+    const int64_t room = c->cfg.memory;
     KIN_TRY(measure(cx, c));
     if (c->cfg.look) return KIN_OK;
-    if (c->size > room)
+    if (room > 0 && c->size > room)
         return kin_fail(cx, KIN_NOMEM,
                         "cache = memory: it takes %.1f MB and %.1f MB are free; give a folder, a smaller "
                         "cache-side, or none",
@@ -349,7 +338,7 @@ static int lock_unfinished(kin_ctx *cx, const char *path)
 static kin_status fill(kin_ctx *cx, kin_cache *c, int fd, const char *unfinished)
 {
     struct statvfs v;
-    const int64_t room = fstatvfs(fd, &v) == 0 ? (int64_t)v.f_bavail * (int64_t)v.f_frsize : INT64_MAX;
+    const int64_t room = fstatvfs(fd, &v) == 0 ? (int64_t)v.f_bavail * (int64_t)v.f_frsize : 0;
     const int failed = ftruncate(fd, 0) != 0 ? errno
                        : c->size > room      ? ENOSPC
                                              : posix_fallocate(fd, 0, c->size);

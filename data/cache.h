@@ -27,6 +27,7 @@ typedef struct kin_cache_cfg {
     const char *where; /* "memory" or a folder, which is made */
     int64_t side;      /* 0: by crop_min */
     int64_t threads;   /* that decode; 0: one per core */
+    int64_t memory;    /* bytes of memory that are free, 0: not known; more are not taken */
     bool look;         /* find out what it costs, use what is there, make nothing */
 } kin_cache_cfg;
 

@@ -262,6 +262,12 @@ static void test_no_room(void **state)
     assert_non_null(strstr(cx.message, "another folder, a smaller cache-side, or none"));
     assert_string_equal(said, "");
     assert_int_equal(files_in(path), 0);
+    kin_cache_cfg small = config("memory", 1.0);
+    small.memory = 10000;
+    kin_clear(&cx);
+    assert_null(kin_cache_open(&cx, &small));
+    assert_int_equal(cx.status, KIN_NOMEM);
+    assert_non_null(strstr(cx.message, "give a folder, a smaller cache-side, or none"));
     /* A folder that cannot be made. */
     const kin_cache_cfg bad = config(shard, 1.0);
     kin_clear(&cx);

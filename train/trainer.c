@@ -248,6 +248,7 @@ static kin_status open_cache(kin_ctx *cx, kin_trainer *t)
                                .where = c->cache,
                                .side = c->cache_side,
                                .threads = c->threads,
+                               .memory = kin_memory_available(),
                                .look = c->dry_run || c->sanity};
     t->cache = kin_cache_open(cx, &cfg);
     return cx->status;
