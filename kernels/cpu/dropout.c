@@ -1,18 +1,49 @@
 #include "core/rng.h"
 #include "kernels/cpu/cpu.h"
 
+/* Counters at a time: as many as two vectors of the widest set have lanes of 32 bits. */
+enum { WAYS = 32 };
+
+/* kin_philox of the counters (c0, c1, c2 + i, 0), i below WAYS, a round of all of them at a time so that the
+ * compiler puts them side by side; w[4 * i + j] is word j of counter i. */
+static void philox_ways(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t w[4 * WAYS])
+{
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32), c[4][WAYS];
+    for (int i = 0; i < WAYS; i++) {
+        c[0][i] = c0;
+        c[1][i] = c1;
+        c[2][i] = c2 + (uint32_t)i;
+        c[3][i] = 0;
+    }
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        for (int i = 0; i < WAYS; i++) {
+            const uint64_t a = (uint64_t)0xD2511F53u * c[0][i], b = (uint64_t)0xCD9E8D57u * c[2][i];
+            c[0][i] = (uint32_t)(b >> 32) ^ c[1][i] ^ k0;
+            c[2][i] = (uint32_t)(a >> 32) ^ c[3][i] ^ k1;
+            c[1][i] = (uint32_t)b;
+            c[3][i] = (uint32_t)a;
+        }
+    }
+    for (int i = 0; i < WAYS; i++)
+        for (int j = 0; j < 4; j++) w[4 * i + j] = c[j][i];
+}
+
 /* to (+)= from * keep / (1 - p) for one token. */
-static void token(const kin_call *c, int64_t sample, int64_t j, const float *from, float *to, int64_t width,
-                  bool add)
+static void token(const kin_call *c, int64_t sample, int64_t j, const float *restrict from,
+                  float *restrict to, int64_t width, bool add)
 {
     const kin_dropout_attr *a = c->attr;
-    const float kept = 1.0f / (1.0f - a->p);
-    for (int64_t k = 0; k < width; k += 4) {
-        uint32_t w[4];
-        kin_philox(c->rng_key, (uint32_t)sample, (uint32_t)j, (uint32_t)(k / 4), 0, w);
-        const int64_t n = kin_min64(4, width - k);
-        for (int64_t i = 0; i < n; i++)
-            put(&to[k + i], from[k + i] * (kin_unit(w[i]) >= a->p ? kept : 0.0f), add);
+    const float kept = 1.0f / (1.0f - a->p), p = a->p;
+    for (int64_t k = 0; k < width; k += 4 * WAYS) {
+        uint32_t w[4 * WAYS];
+        float factor[4 * WAYS];
+        philox_ways(c->rng_key, (uint32_t)sample, (uint32_t)j, (uint32_t)(k / 4), w);
+        for (int i = 0; i < 4 * WAYS; i++) factor[i] = kin_unit(w[i]) >= p ? kept : 0.0f;
+        const int64_t n = kin_min64(4 * WAYS, width - k);
+        if (add)
+            for (int64_t i = 0; i < n; i++) to[k + i] += from[k + i] * factor[i];
+        else
+            for (int64_t i = 0; i < n; i++) to[k + i] = from[k + i] * factor[i];
     }
 }
 
