@@ -203,8 +203,8 @@ static void sentences_of_a_run(void **state)
     p.data_share = 0.9;
     for (int i = 0; i < 20; i++) course(&w, &cx, &t, p);
     says(&h, "note: the logit scale fell to its floor 1 at step 300: similarities say nothing about pairs");
-    says(&h, "% of the time: this run is bound by reading and decoding pictures; more --loader-threads (or "
-             "cores), or "
+    says(&h, "% of the time: this run is bound by reading and decoding pictures; --cache keeps them decoded, "
+             "or more --loader-threads (or cores), or "
              "pictures stored no larger than they are used\n");
     kin_config_free(&c);
 }

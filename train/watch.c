@@ -150,11 +150,11 @@ void kin_watch_progress(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const k
     }
     const double share = w->waited / fmax(1e-9, w->waited + w->worked);
     if (once(w, KIN_NOTE_DATA, p->step >= 20 && share > 0.3))
-        kin_log(cx, KIN_WARN,
-                "the step waits for data %.0f %% of the time: this run is bound by reading and decoding "
-                "pictures; "
-                "more --loader-threads (or cores), or pictures stored no larger than they are used",
-                100.0 * share);
+        kin_log(
+            cx, KIN_WARN,
+            "the step waits for data %.0f %% of the time: this run is bound by reading and decoding "
+            "pictures; %smore --loader-threads (or cores), or pictures stored no larger than they are used",
+            100.0 * share, *t->cfg->cache ? "" : "--cache keeps them decoded, or ");
     const int64_t span =
         kin_min64(KIN_WATCH_HISTORY - 1, p->step * KIN_WATCH_HISTORY / kin_max64(1, p->steps));
     w->loss[span] += p->loss;
