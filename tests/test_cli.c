@@ -126,7 +126,7 @@ static void slips_are_corrected(void **state)
         {"eval retrieval --modle x", "kin eval: there is no flag '--modle'; did you mean '--model'?\n", 2},
         {"eval",
          "kin eval: evaluate what? There is: kin eval retrieval (--model DIR --data P | --embeddings DIR) "
-         "[flags]\n",
+         "[flags]; kin eval itm|classify|rerank|noise --help\n",
          2},
         {"eval retrieval --embeddings nowhere", "kin eval: nowhere/images.npy: ", 1},
         {"report", "kin report: the folder of a run is needed\n", 2},

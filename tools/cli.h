@@ -15,6 +15,7 @@ int cmd_data(kin_ctx *cx, int argc, char **argv);
 int cmd_data_check(kin_ctx *cx, int argc, char **argv);
 int cmd_train(kin_ctx *cx, int argc, char **argv);
 int cmd_eval(kin_ctx *cx, int argc, char **argv);
+int cmd_eval_task(kin_ctx *cx, int argc, char **argv);
 int cmd_embed(kin_ctx *cx, int argc, char **argv);
 int cmd_search(kin_ctx *cx, int argc, char **argv);
 int cmd_tokenizer(kin_ctx *cx, int argc, char **argv);

@@ -161,6 +161,9 @@ static kin_status evaluate_rows(kin_ctx *cx, const job *j)
 
 int cmd_eval(kin_ctx *cx, int argc, char **argv)
 {
+    static const char *const others[] = {"itm", "classify", "rerank", "noise"};
+    for (int i = 0; i < 4; i++)
+        if (argc > 0 && strcmp(argv[0], others[i]) == 0) return cmd_eval_task(cx, argc, argv);
     job j = {.split = "test", .queries = 6};
     const char *task = NULL;
     int64_t threads = 0, batch = 64;
@@ -192,7 +195,8 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv)
     const char *usage = "eval retrieval (--model DIR --data P | --embeddings DIR) [flags]";
     if (!cli_parse(cx, argc, argv, usage, flags, &task, 1, &helped)) return helped ? CLI_DONE : CLI_USAGE;
     if (!task || strcmp(task, "retrieval") != 0) {
-        kin_fail(cx, KIN_ARG, "evaluate what? There is: kin %s", usage);
+        kin_fail(cx, KIN_ARG, "evaluate what? There is: kin %s; kin eval itm|classify|rerank|noise --help",
+                 usage);
         return CLI_USAGE;
     }
     j.open.split = j.split;

@@ -9,7 +9,7 @@
 const cli_row cli_commands[] = {
     {"data", cmd_data, "check data of any form; make synthetic scenes"},
     {"train", cmd_train, "train a two-tower model; --resume goes on"},
-    {"eval", cmd_eval, "image-text retrieval, swap accuracy, a contact sheet"},
+    {"eval", cmd_eval, "retrieval, swaps, labelled tasks, reranking, noise; a contact sheet"},
     {"embed", cmd_embed, "embeddings of pictures or texts into an .npy file"},
     {"search", cmd_search, "find pictures by words or by a picture"},
     {"tokenizer", cmd_tokenizer, "train a vocabulary; show the ids of a text"},

@@ -138,6 +138,25 @@ static kin_status read_picture(kin_ctx *cx, const kin_embedder *e, const kin_dat
     return rc;
 }
 
+kin_status kin_read_pictures(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
+                             int64_t n, uint8_t *pixels)
+{
+    const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
+    int64_t worst = n;
+    kin_ctx first = {0};
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t i = 0; i < n; i++) {
+        kin_ctx mine = {0};
+        if (read_picture(&mine, e, d, item[i], pixels + i * bytes) == KIN_OK) continue;
+#pragma omp critical(kin_read_pictures)
+        if (i < worst) {
+            worst = i;
+            first = mine;
+        }
+    }
+    return first.status == KIN_OK ? KIN_OK : kin_fail(cx, first.status, "%s", first.message);
+}
+
 /* Decodes a batch; the errors of threads become the caller's in the order of the pictures. */
 static kin_status read_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
                                 bool *bad)

@@ -1,0 +1,141 @@
+#include "train/judge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+
+static kin_status ask_dual(kin_ctx *cx, void *self, const kin_judged *p, float *out)
+{
+    kin_embedder *e = self;
+    const int64_t width = e->model->cfg.embed_dim;
+    float *image = kin_alloc(cx, p->n * width, sizeof *image),
+          *text = kin_alloc(cx, p->n * width, sizeof *text);
+    if (image && text && kin_embed_images(cx, e, p->images, p->n, image) == KIN_OK &&
+        kin_embed_texts(cx, e, p->text, p->n, text) == KIN_OK) {
+        for (int64_t i = 0; i < p->n; i++) {
+            double sum = 0;
+            for (int64_t k = 0; k < width; k++)
+                sum += (double)image[i * width + k] * (double)text[i * width + k];
+            out[i] = (float)sum;
+        }
+    }
+    free(image);
+    free(text);
+    return cx->status;
+}
+
+kin_judge kin_judge_dual(kin_embedder *e)
+{
+    return (kin_judge){.self = e, .embedder = e, .width = 1, .ask = ask_dual};
+}
+
+static uint64_t key_of(const kin_corruption *c, int64_t which)
+{
+    return kin_key(c->seed, 0x6e6f697365ull + (uint64_t)c->kind, (uint64_t)which); /* "noise" */
+}
+
+kin_status kin_corrupted_pictures(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d,
+                                  const kin_corruption *c, const int64_t *item, int64_t n, uint8_t *pixels,
+                                  bool *absent)
+{
+    const kin_preprocess *p = &e->model->preprocess;
+    const int64_t bytes = p->size * p->size * 3;
+    uint8_t mean[3];
+    KIN_TRY(kin_read_pictures(cx, e, d, item, n, pixels));
+    for (int k = 0; k < 3; k++) mean[k] = (uint8_t)(p->mean[k] * 255.0f + 0.5f);
+    if (absent) memset(absent, 0, (size_t)n * sizeof *absent);
+    if (!c || !kin_noise_of_image(c->kind)) return KIN_OK;
+    bool failed = false;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t i = 0; i < n; i++) {
+        kin_ctx mine = {0};
+        kin_image image = {pixels + i * bytes, p->size, p->size};
+        const uint64_t key = key_of(c, item[i]);
+        if (absent) absent[i] = kin_noise_absent(c->kind, c->strength, key);
+        if (kin_corrupt_image(&mine, c->kind, c->strength, key, mean, &image) == KIN_OK) continue;
+#pragma omp critical(kin_corrupted_pictures)
+        if (!failed) kin_fail(cx, mine.status, "%s", mine.message);
+        failed = true;
+    }
+    return cx->status;
+}
+
+static kin_status corrupt_text(kin_ctx *cx, const kin_dataset *d, const kin_corruption *c, int64_t caption,
+                               char **text, bool *absent)
+{
+    const bool worse = c && !kin_noise_of_image(c->kind);
+    const uint64_t key = worse ? key_of(c, caption) : 0;
+    *absent = worse && kin_noise_absent(c->kind, c->strength, key);
+    *text = worse ? kin_corrupt_text(cx, c->kind, c->strength, key, d->caption[caption])
+                  : kin_strdup(cx, d->caption[caption]);
+    return cx->status;
+}
+
+static void free_texts(char **text, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) free(text[i]);
+}
+
+kin_status kin_corrupted_texts(kin_ctx *cx, const kin_dataset *d, const kin_corruption *c, int64_t from,
+                               int64_t n, char **text, bool *absent)
+{
+    for (int64_t i = 0; i < n; i++) {
+        bool gone;
+        if (corrupt_text(cx, d, c, from + i, &text[i], &gone) != KIN_OK) {
+            free_texts(text, i);
+            return cx->status;
+        }
+        if (absent) absent[i] = gone;
+    }
+    return KIN_OK;
+}
+
+/* Room for the pairs of one question. */
+typedef struct question {
+    uint8_t *pixels;
+    char **text;
+    int64_t *item;
+    bool *no_image, *no_text;
+} question;
+
+static kin_status ask(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, const int64_t *caption,
+                      const int64_t *item, int64_t from, int64_t n, const kin_corruption *c, question *q,
+                      float *out)
+{
+    int64_t made = 0;
+    for (; made < n; made++) {
+        const int64_t of = caption ? caption[from + made] : from + made;
+        q->item[made] = item ? item[from + made] : d->item_of[of];
+        if (corrupt_text(cx, d, c, of, &q->text[made], &q->no_text[made]) != KIN_OK) break;
+    }
+    const kin_judged pairs = {.n = n,
+                              .images = q->pixels,
+                              .text = (const char *const *)q->text,
+                              .no_image = q->no_image,
+                              .no_text = q->no_text};
+    if (cx->status == KIN_OK &&
+        kin_corrupted_pictures(cx, j->embedder, d, c, q->item, n, q->pixels, q->no_image) == KIN_OK)
+        j->ask(cx, j->self, &pairs, out);
+    free_texts(q->text, made);
+    return cx->status;
+}
+
+kin_status kin_judge_pairs(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, const int64_t *caption,
+                           const int64_t *item, int64_t n, const kin_corruption *c, float *out)
+{
+    const int64_t batch = j->embedder->batch, side = j->embedder->model->preprocess.size;
+    question q = {.pixels = kin_alloc(cx, batch * side * side, 3),
+                  .text = kin_alloc0(cx, batch, sizeof *q.text),
+                  .item = kin_alloc(cx, batch, sizeof *q.item),
+                  .no_image = kin_alloc0(cx, batch, sizeof *q.no_image),
+                  .no_text = kin_alloc0(cx, batch, sizeof *q.no_text)};
+    for (int64_t from = 0; cx->status == KIN_OK && from < n; from += batch)
+        ask(cx, j, d, caption, item, from, kin_min64(batch, n - from), c, &q, out + from * j->width);
+    free(q.pixels);
+    free(q.text);
+    free(q.item);
+    free(q.no_image);
+    free(q.no_text);
+    return cx->status;
+}

@@ -1,0 +1,186 @@
+#include "train/rerank.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One direction while it runs. */
+typedef struct way {
+    const kin_rerank_in *in;
+    bool by_text; /* queries are texts */
+    int64_t queries, gallery, depth;
+    const int64_t *rank; /* [queries] before; -1: not a query */
+    float *score;        /* [gallery] of one query */
+    int64_t *best;       /* [depth] */
+    int64_t *query_at;   /* [depth] the query again, for kin_pair_fn */
+    float *judged;       /* [depth] */
+} way;
+
+static void score_gallery(const way *w, int64_t q)
+{
+    const kin_retrieval_in *f = &w->in->first;
+    const float *a = (w->by_text ? f->text : f->image) + q * f->E, *rows = w->by_text ? f->image : f->text;
+#pragma omp parallel for schedule(static)
+    for (int64_t g = 0; g < w->gallery; g++) {
+        double sum = 0;
+        for (int64_t e = 0; e < f->E; e++) sum += (double)a[e] * (double)rows[g * f->E + e];
+        w->score[g] = (float)sum;
+    }
+}
+
+static bool is_right(const way *w, int64_t q, int64_t answer)
+{
+    const int64_t *of = w->in->first.image_of;
+    return w->by_text ? of[q] == answer : of[answer] == q;
+}
+
+/* The rank of query q when its candidates are in the judge's order; *found: is a right one among them? */
+static kin_status rerank(kin_ctx *cx, way *w, int64_t q, int64_t *rank, bool *found)
+{
+    score_gallery(w, q);
+    const int64_t n = kin_topk(w->score, w->gallery, w->depth, w->best, NULL);
+    for (int64_t k = 0; k < n; k++) w->query_at[k] = q;
+    KIN_TRY(w->in->score(cx, w->in->self, w->by_text ? w->best : w->query_at,
+                         w->by_text ? w->query_at : w->best, n, w->judged));
+    float top = NAN;
+    *found = false;
+    for (int64_t k = 0; k < n; k++) {
+        if (!is_right(w, q, w->best[k])) continue;
+        *found = true;
+        if (isnan(top) || w->judged[k] > top) top = w->judged[k];
+    }
+    *rank = w->rank[q];
+    if (!*found) return KIN_OK;
+    *rank = isnan(top) ? w->gallery : 0;
+    for (int64_t k = 0; k < n && !isnan(top); k++)
+        *rank += !is_right(w, q, w->best[k]) && !(w->judged[k] < top);
+    return KIN_OK;
+}
+
+static kin_status compare(kin_ctx *cx, const way *w, const int64_t *after, const int64_t *query, int64_t n,
+                          kin_rerank_way *out)
+{
+    double *hit = kin_alloc(cx, 2 * n, sizeof *hit);
+    int64_t *group = kin_alloc(cx, n, sizeof *group);
+    for (int64_t i = 0; hit && group && i < n; i++)
+        group[i] = w->by_text ? w->in->first.image_of[query[i]] : query[i];
+    for (int k = 0; k < KIN_RECALLS && cx->status == KIN_OK; k++) {
+        const int64_t depth = kin_min64(kin_recall_at[k], w->gallery);
+        for (int64_t i = 0; i < n; i++) {
+            hit[i] = w->rank[query[i]] < depth;
+            hit[n + i] = after[i] < depth;
+        }
+        kin_paired_bootstrap(cx, hit, hit + n, group, n, w->in->resamples, &out->recall[k]);
+    }
+    free(hit);
+    free(group);
+    return cx->status;
+}
+
+static kin_status run_way(kin_ctx *cx, way *w, kin_rerank_way *out)
+{
+    int64_t *after = kin_alloc(cx, w->queries, sizeof *after),
+            *query = kin_alloc(cx, w->queries, sizeof *query);
+    int64_t n = 0, found = 0;
+    w->score = kin_alloc(cx, w->gallery, sizeof *w->score);
+    w->best = kin_alloc(cx, w->depth, sizeof *w->best);
+    w->query_at = kin_alloc(cx, w->depth, sizeof *w->query_at);
+    w->judged = kin_alloc(cx, w->depth, sizeof *w->judged);
+    for (int64_t q = 0; q < w->queries && cx->status == KIN_OK; q++) {
+        bool has;
+        if (w->rank[q] < 0) continue;
+        query[n] = q;
+        if (rerank(cx, w, q, &after[n], &has) == KIN_OK) found += has;
+        n++;
+    }
+    *out = (kin_rerank_way){.queries = n, .candidates = w->depth};
+    out->ceiling = (double)found / (double)kin_max64(1, n);
+    if (cx->status == KIN_OK) compare(cx, w, after, query, n, out);
+    free(after);
+    free(query);
+    free(w->score);
+    free(w->best);
+    free(w->query_at);
+    free(w->judged);
+    return cx->status;
+}
+
+int64_t kin_rerank_pairs(const kin_rerank_in *in)
+{
+    const kin_retrieval_in *f = &in->first;
+    return f->texts * kin_min64(in->depth, f->images) + f->images * kin_min64(in->depth, f->texts);
+}
+
+kin_status kin_rerank_run(kin_ctx *cx, const kin_rerank_in *in, kin_rerank *out)
+{
+    if (in->depth < 1) return kin_fail(cx, KIN_ARG, "rerank: a depth of %lld", (long long)in->depth);
+    kin_retrieval_in first = in->first;
+    kin_retrieval before;
+    first.bootstrap = 0;
+    first.text_rank = kin_alloc(cx, kin_max64(1, first.texts), sizeof *first.text_rank);
+    first.image_rank = kin_alloc(cx, kin_max64(1, first.images), sizeof *first.image_rank);
+    if (cx->status == KIN_OK && kin_eval_retrieval(cx, &first, &before) == KIN_OK) {
+        way text = {.in = in, .by_text = true, .queries = first.texts, .gallery = first.images};
+        way image = {.in = in, .queries = first.images, .gallery = first.texts};
+        text.rank = first.text_rank;
+        image.rank = first.image_rank;
+        text.depth = kin_min64(in->depth, first.images);
+        image.depth = kin_min64(in->depth, first.texts);
+        if (run_way(cx, &text, &out->image) == KIN_OK) run_way(cx, &image, &out->text);
+        out->pairs = out->image.queries * text.depth + out->text.queries * image.depth;
+    }
+    free(first.text_rank);
+    free(first.image_rank);
+    return cx->status;
+}
+
+static bool set(json_t *o, const char *name, const char *what, int k, const char *end, json_t *v)
+{
+    char key[80], at[16] = "";
+    if (k) snprintf(at, sizeof at, "@%d", k);
+    snprintf(key, sizeof key, "%s_retrieval_%s%s%s", name, what, at, end);
+    return json_object_set_new(o, key, v) == 0;
+}
+
+static bool set_way(json_t *o, const char *name, const kin_rerank_way *w)
+{
+    bool ok = set(o, name, "ceiling", 0, "", json_real(w->ceiling));
+    for (int i = 0; i < KIN_RECALLS; i++) {
+        const kin_difference *d = &w->recall[i];
+        const int k = kin_recall_at[i];
+        ok &= set(o, name, "recall", k, "", json_real(d->b));
+        ok &= set(o, name, "recall", k, "_before", json_real(d->a));
+        ok &= set(o, name, "recall", k, "_gain", json_real(d->difference));
+        ok &= set(o, name, "recall", k, "_gain_ci95", json_pack("[f, f]", d->low, d->high));
+    }
+    return ok;
+}
+
+json_t *kin_rerank_json(kin_ctx *cx, const kin_rerank *r)
+{
+    json_t *o =
+        json_pack("{s:I, s:I}", "depth", (json_int_t)kin_max64(r->image.candidates, r->text.candidates),
+                  "pairs", (json_int_t)r->pairs);
+    if (o && set_way(o, "image", &r->image) && set_way(o, "text", &r->text)) return o;
+    json_decref(o);
+    kin_fail(cx, KIN_NOMEM, "rerank: out of memory for the results");
+    return NULL;
+}
+
+kin_status kin_rerank_ask(kin_ctx *cx, void *self, const int64_t *image, const int64_t *text, int64_t n,
+                          float *out)
+{
+    const kin_rerank_judge *r = self;
+    const int64_t width = r->judge->width;
+    if (width > 2)
+        return kin_fail(cx, KIN_ARG,
+                        "rerank: the model answers with %lld classes, not whether text and picture match",
+                        (long long)width);
+    if (width == 1) return kin_judge_pairs(cx, r->judge, r->data, text, image, n, NULL, out);
+    float *all = kin_alloc(cx, n * width, sizeof *all);
+    if (all && kin_judge_pairs(cx, r->judge, r->data, text, image, n, NULL, all) == KIN_OK)
+        for (int64_t i = 0; i < n; i++) out[i] = all[2 * i + 1] - all[2 * i];
+    free(all);
+    return cx->status;
+}
