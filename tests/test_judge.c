@@ -369,6 +369,31 @@ static void test_corruption_is_by_item_and_caption(void **state)
     kin_dataset_close(d);
 }
 
+static void test_broken_pictures_are_left_out(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    kin_dataset *d = open_as("scenes:swaps,count=40,size=32", KIN_LABELS_MUST);
+    uint8_t *bytes = kin_only_read(d->source[0].map.bytes + d->item[3].at);
+    const char *name = d->item[3].name;
+    memset(bytes, 0, 16);
+    const kin_judge dual = kin_judge_dual(&session.embedder);
+    assert_null(kin_eval_task(&cx, &dual, d, NULL));
+    assert_non_null(strstr(cx.message, name));
+    kin_clear(&cx);
+    assert_int_equal(kin_leave_readable(&cx, &session.embedder, d), KIN_OK);
+    assert_int_equal(d->items, 19);
+    assert_int_equal(d->captions, 38);
+    json_t *m = kin_eval_task(&cx, &dual, d, NULL);
+    assert_non_null(m);
+    assert_true(number(m, "examples") == 38);
+    json_decref(m);
+    for (int64_t i = 0; i < d->items; i++)
+        memset(kin_only_read(d->source[0].map.bytes + d->item[i].at), 0, 16);
+    assert_int_equal(kin_leave_readable(&cx, &session.embedder, d), KIN_FORMAT);
+    kin_dataset_close(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_noise_of_retrieval),
         cmocka_unit_test(test_noise_of_tasks),
         cmocka_unit_test(test_corruption_is_by_item_and_caption),
+        cmocka_unit_test(test_broken_pictures_are_left_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -101,7 +101,8 @@ static bool *seen_texts(kin_ctx *cx, const job *j, const kin_dataset *d)
 static kin_status tune(kin_ctx *cx, const job *j, const kin_judge *judge, double *threshold)
 {
     kin_dataset *d = open_split(cx, j, j->data, j->tune_split, KIN_LABELS_MUST);
-    if (d) kin_tune_threshold(cx, judge, d, threshold);
+    if (d && kin_leave_readable(cx, judge->embedder, d) == KIN_OK)
+        kin_tune_threshold(cx, judge, d, threshold);
     kin_dataset_close(d);
     return cx->status;
 }
@@ -116,7 +117,8 @@ static kin_status eval_task(kin_ctx *cx, const job *j, kin_session *s)
         o.threshold = &threshold;
     }
     kin_dataset *d = open_split(cx, j, j->data, j->split, KIN_LABELS_MUST);
-    bool *seen = d && j->seen ? seen_texts(cx, j, d) : NULL;
+    if (d) kin_leave_readable(cx, &s->embedder, d);
+    bool *seen = d && j->seen && cx->status == KIN_OK ? seen_texts(cx, j, d) : NULL;
     o.seen = seen;
     json_t *m = d && cx->status == KIN_OK ? kin_eval_task(cx, &judge, d, &o) : NULL;
     if (m && !j->json) print_task(m);
@@ -273,7 +275,8 @@ static kin_status eval_noise(kin_ctx *cx, const job *j)
     int64_t n = 0;
     for (; d && cx->status == KIN_OK && n < MOST_MODELS && j->model[1 + n]; n++)
         open_subject(cx, j, j->model[1 + n], d, &s[n], &of[n]);
-    if (d && cx->status == KIN_OK) measure_noise(cx, j, of, n, d);
+    if (n > 0 && cx->status == KIN_OK) kin_leave_readable(cx, &s[0].session.embedder, d);
+    if (n > 0 && cx->status == KIN_OK) measure_noise(cx, j, of, n, d);
     for (int64_t i = 0; s && i < n; i++) {
         kin_session_close(&s[i].session);
         free(s[i].retrieval.image);

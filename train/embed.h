@@ -36,8 +36,8 @@ kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images,
  * content is told, once a dataset. */
 kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
                               float *out, bool *bad);
-/* These items, decoded and preprocessed on all threads: pixels [n, S, S, 3]. The first that cannot be read is an
- * error. */
+/* These items, decoded and preprocessed on all threads: pixels [n, S, S, 3]. The first that cannot be read is
+ * an error. */
 kin_status kin_read_pictures(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
                              int64_t n, uint8_t *pixels);
 /* All of a dataset's pictures, out [items, E]: broken ones are taken out of it with their captions, and told

@@ -61,6 +61,45 @@ kin_status kin_corrupted_pictures(kin_ctx *cx, const kin_embedder *e, const kin_
     return cx->status;
 }
 
+/* Which of items from .. from + n - 1 cannot be read; the first one's message into *first. */
+static kin_status find_bad(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
+                           int64_t from, int64_t n, uint8_t *pixels, bool *bad, kin_ctx *first)
+{
+    kin_ctx mine = {0};
+    if (kin_read_pictures(&mine, e, d, item + from, n, pixels) == KIN_OK) return KIN_OK;
+    for (int64_t i = from; i < from + n; i++) {
+        kin_clear(&mine);
+        bad[i] = kin_read_pictures(&mine, e, d, item + i, 1, pixels) != KIN_OK;
+        if (mine.status == KIN_NOMEM) return kin_fail(cx, KIN_NOMEM, "%s", mine.message);
+        if (bad[i] && first->status == KIN_OK) *first = mine;
+    }
+    return KIN_OK;
+}
+
+kin_status kin_leave_readable(kin_ctx *cx, const kin_embedder *e, kin_dataset *d)
+{
+    const int64_t batch = e->batch, side = e->model->preprocess.size, items = d->items;
+    uint8_t *pixels = kin_alloc(cx, batch * side * side, 3);
+    int64_t *item = kin_alloc(cx, items, sizeof *item), count = 0;
+    bool *bad = kin_alloc0(cx, items, sizeof *bad);
+    kin_ctx first = {0};
+    for (int64_t i = 0; cx->status == KIN_OK && i < items; i++) item[i] = i;
+    for (int64_t from = 0; cx->status == KIN_OK && from < items; from += batch)
+        find_bad(cx, e, d, item, from, kin_min64(batch, items - from), pixels, bad, &first);
+    for (int64_t i = 0; cx->status == KIN_OK && i < items; i++) count += bad[i];
+    if (count == items && cx->status == KIN_OK)
+        kin_fail(cx, KIN_FORMAT, "not one of %lld pictures can be read: %s", (long long)items, first.message);
+    if (count > 0 && cx->status == KIN_OK) {
+        kin_log(cx, KIN_WARN, "%lld of %lld pictures cannot be read and are left out with their texts: %s",
+                (long long)count, (long long)items, first.message);
+        kin_dataset_drop(cx, d, bad);
+    }
+    free(pixels);
+    free(item);
+    free(bad);
+    return cx->status;
+}
+
 static kin_status corrupt_text(kin_ctx *cx, const kin_dataset *d, const kin_corruption *c, int64_t caption,
                                char **text, bool *absent)
 {

@@ -44,6 +44,10 @@ kin_status kin_corrupted_pictures(kin_ctx *cx, const kin_embedder *e, const kin_
 kin_status kin_corrupted_texts(kin_ctx *cx, const kin_dataset *d, const kin_corruption *c, int64_t from,
                                int64_t n, char **text, bool *absent);
 
+/* Takes pictures out that cannot be read, with their captions, and tells (the first by name). KIN_FORMAT when
+ * none is left. */
+kin_status kin_leave_readable(kin_ctx *cx, const kin_embedder *e, kin_dataset *d);
+
 /* Asks about pairs of a dataset: caption[k] (k itself if NULL) with item[k] (its own if NULL), k < n, in
  * batches. out [n, width]. A picture that cannot be read is an error. */
 kin_status kin_judge_pairs(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, const int64_t *caption,
