@@ -128,6 +128,10 @@ static void slips_are_corrected(void **state)
          "kin eval: evaluate what? There is: kin eval retrieval (--model DIR --data P | --embeddings DIR) "
          "[flags]; kin eval itm|classify|rerank|noise --help\n",
          2},
+        {"eval itm", "kin eval: a model's folder is needed\n", 2},
+        {"eval classify m", "kin eval: --data is needed\n", 2},
+        {"eval rerank m --data d", "kin eval: --judge is needed\n", 2},
+        {"eval noise m --data scenes:fog", "kin eval: scenes:fog: expected scenes:TASK,count=N,", 1},
         {"eval retrieval --embeddings nowhere", "kin eval: nowhere/images.npy: ", 1},
         {"report", "kin report: the folder of a run is needed\n", 2},
         {"report nowhere",
