@@ -54,6 +54,26 @@ static void every_form(void **state)
     }
 }
 
+/* Labels, soft ones, pictures in a packed tar one must unpack: as labels, then as pairs. */
+static void labels(void **state)
+{
+    (void)state;
+    char line[400];
+    form_save_picture(folder, "labelled/0.jpg", 0);
+    form_save_picture(folder, "labelled/far.jpg", 1);
+    snprintf(line, sizeof line, "cd %s/labelled && tar -czf far.tar.gz far.jpg && rm far.jpg", folder);
+    assert_int_equal(system(line), 0);
+    form_write(
+        folder, "labelled/t.tsv",
+        "image\tcaption\tlabel\n0.jpg\ta\ttrue\nfar.jpg\tb\tfalse\n0.jpg\tc\t{\"true\": 0.5, \"no\": 1}\n"
+        "0.jpg\td\t\n");
+    opened o = {.cfg = {.labels = KIN_LABELS_MUST}};
+    snprintf(o.path, sizeof o.path, "%s/labelled/t.tsv", folder);
+    assert_true(all_fail("labels", open_pairs, &o) >= 15);
+    o.cfg.labels = KIN_LABELS_PAIRS;
+    assert_true(all_fail("labels as pairs", open_pairs, &o) >= 15);
+}
+
 static void pictures_alone(void **state)
 {
     (void)state;
@@ -153,10 +173,8 @@ static int clear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_form),
-        cmocka_unit_test(pictures_alone),
-        cmocka_unit_test(pictures),
-        cmocka_unit_test(models),
+        cmocka_unit_test(every_form), cmocka_unit_test(labels), cmocka_unit_test(pictures_alone),
+        cmocka_unit_test(pictures),   cmocka_unit_test(models),
     };
     return cmocka_run_group_tests_name("fault readers", tests, make, clear);
 }

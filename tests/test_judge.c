@@ -25,7 +25,7 @@ static int setup(void **state)
     (void)state;
     kin_ctx cx = {0};
     snprintf(folder, sizeof folder, "/tmp/kin_judge_XXXXXX");
-    if (!mkdtemp(folder) || !make_tiny_model(folder)) return 1;
+    if (!mkdtemp(folder) || !make_tiny_model(folder, "infonce")) return 1;
     return kin_session_open(&cx, &session, folder, 1, 8) != KIN_OK;
 }
 

@@ -138,16 +138,37 @@ static kin_status read_picture(kin_ctx *cx, const kin_embedder *e, const kin_dat
     return rc;
 }
 
-kin_status kin_read_pictures(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
-                             int64_t n, uint8_t *pixels)
+/* The first picture of some whose name says another kind than its content. */
+typedef struct misnamed {
+    int64_t item; /* -1: none */
+    const char *kind;
+} misnamed;
+
+/* Decodes item[i], or from + i, i < n; the errors of threads become the caller's in the order of the
+ * pictures. */
+static kin_status read_some(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
+                            int64_t from, int64_t n, uint8_t *pixels, bool *bad, misnamed *m)
 {
     const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
-    int64_t worst = n;
+    int64_t worst = n, named = n;
     kin_ctx first = {0};
+    *m = (misnamed){.item = -1};
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t i = 0; i < n; i++) {
         kin_ctx mine = {0};
-        if (read_picture(&mine, e, d, item[i], pixels + i * bytes) == KIN_OK) continue;
+        const char *kind;
+        const int64_t which = item ? item[i] : from + i;
+        const bool failed = read_picture(&mine, e, d, which, pixels + i * bytes, &kind) != KIN_OK;
+        if (kind && !failed) {
+#pragma omp critical(kin_read_pictures)
+            if (i < named) {
+                named = i;
+                *m = (misnamed){which, kind};
+            }
+        }
+        if (failed) memset(pixels + i * bytes, 0, (size_t)bytes);
+        if (bad) bad[i] = failed;
+        if (!failed || (bad && mine.status != KIN_NOMEM)) continue;
 #pragma omp critical(kin_read_pictures)
         if (i < worst) {
             worst = i;
@@ -157,40 +178,23 @@ kin_status kin_read_pictures(kin_ctx *cx, const kin_embedder *e, const kin_datas
     return first.status == KIN_OK ? KIN_OK : kin_fail(cx, first.status, "%s", first.message);
 }
 
-/* Decodes a batch; the errors of threads become the caller's in the order of the pictures. */
+kin_status kin_read_pictures(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
+                             int64_t n, uint8_t *pixels)
+{
+    misnamed m;
+    return read_some(cx, e, d, item, 0, n, pixels, NULL, &m);
+}
+
 static kin_status read_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
                                 bool *bad)
 {
-    const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
-    int64_t worst = n, named = n;
-    const char *misnamed = NULL;
-    kin_ctx first = {0};
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t i = 0; i < n; i++) {
-        kin_ctx mine = {0};
-        const char *kind;
-        const bool failed = read_picture(&mine, e, d, from + i, e->pixels + i * bytes, &kind) != KIN_OK;
-        if (kind && !failed) {
-#pragma omp critical(kin_read_pictures)
-            if (i < named) {
-                named = i;
-                misnamed = kind;
-            }
-        }
-        if (failed) memset(e->pixels + i * bytes, 0, (size_t)bytes);
-        if (bad) bad[i] = failed;
-        if (!failed || (bad && mine.status != KIN_NOMEM)) continue;
-#pragma omp critical(kin_read_pictures)
-        if (i < worst) {
-            worst = i;
-            first = mine;
-        }
-    }
-    if (misnamed && e->told != d) {
+    misnamed m;
+    const kin_status rc = read_some(cx, e, d, NULL, from, n, e->pixels, bad, &m);
+    if (m.item >= 0 && e->told != d) {
         e->told = d;
-        kin_image_tell_misnamed(cx, d->item[from + named].name, misnamed);
+        kin_image_tell_misnamed(cx, d->item[m.item].name, m.kind);
     }
-    return first.status == KIN_OK ? KIN_OK : kin_fail(cx, first.status, "%s", first.message);
+    return rc;
 }
 
 kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
