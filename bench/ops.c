@@ -120,6 +120,13 @@ static void case_scale(kin_sample *s)
     REAL(1, 1, I(C));
 }
 
+static void case_mul(kin_sample *s)
+{
+    BEGIN("gate", NOTHING);
+    REAL(0, 2, I(B * T), I(C));
+    REAL(1, 2, I(B * T), I(C));
+}
+
 static void case_dropout(kin_sample *s)
 {
     BEGIN("a tenth", ATTR(kin_dropout_attr, .p = 0.1f, .t = T));
@@ -196,6 +203,13 @@ static void case_xent(kin_sample *s)
     BEGIN("words", ATTR(kin_xent_attr, .smoothing = 0.0f));
     REAL(0, 2, I(64), I(V));
     INTS(1, 64, KIN_FILL_IDS, V);
+}
+
+static void case_target(kin_sample *s)
+{
+    BEGIN("soft answers", ATTR(kin_target_attr, .kind = KIN_TARGET_BCE));
+    REAL(0, 2, I(64), I(3129));
+    kin_case_in(s, 1, kin_fixed(KIN_F32, 2, I(64), I(3129)), KIN_FILL_CONST, 0.25);
 }
 
 typedef void case_fn(kin_sample *s);

@@ -92,7 +92,7 @@ int main(int argc, char **argv)
         return 1;
     }
     make_batch(&b, tokens);
-    const kin_pairs p = {batch, batch, b.images, b.ids, b.off};
+    const kin_pairs p = {.n = batch, .texts = batch, .images = b.images, .ids = b.ids, .off = b.off};
     const int used = threads ? threads : omp_get_num_procs();
     double took[MOST];
     for (int i = -1; i < steps && b.cx.status == KIN_OK; i++) {

@@ -186,7 +186,7 @@ static kin_node *add_node(kin_graph *g, kin_op op, const char *name)
         g->node = grown;
         g->node_room *= 2;
     }
-    char *full = scoped(g, name);
+    char *full = kin_sprintf(g->cx, "%s%s%s%s", g->pass, *g->pass ? ":" : "", g->scope, name);
     if (!full) return NULL;
     const uint64_t hash = kin_fnv(KIN_FNV, full, strlen(full));
     for (int i = 0; i < g->nodes; i++)
@@ -276,4 +276,9 @@ kin_val kin_leave(kin_graph *g, kin_scope s, kin_val result)
     g->scope[s.length] = 0;
     g->block = s.block;
     return result;
+}
+
+void kin_pass(kin_graph *g, const char *pass)
+{
+    snprintf(g->pass, sizeof g->pass, "%s", pass);
 }

@@ -44,7 +44,7 @@ typedef struct kin_symbol {
     int64_t capacity;
 } kin_symbol;
 
-enum { KIN_MAX_SYMBOLS = 8 };
+enum { KIN_MAX_SYMBOLS = 12 };
 
 typedef struct kin_graph {
     kin_ctx *cx;
@@ -54,6 +54,7 @@ typedef struct kin_graph {
     int values, value_room, nodes, node_room;
     kin_symbol symbol[KIN_MAX_SYMBOLS];
     int symbols;
+    char pass[32];   /* see kin_pass */
     char scope[512]; /* dotted prefix of names, ending in '.' unless empty */
     int blocks;      /* recompute blocks so far */
     int block;       /* the open one, -1: none */
@@ -93,6 +94,10 @@ typedef struct kin_scope {
 } kin_scope;
 kin_scope kin_enter(kin_graph *g, const char *name, bool recompute);
 kin_val kin_leave(kin_graph *g, kin_scope s, kin_val result); /* returns result */
+
+/* Nodes built from here on are called "pass:..." besides: the same weights, used once more by other nodes (a
+ * tower that runs twice in one graph). Empty: no such prefix, as a graph begins. */
+void kin_pass(kin_graph *g, const char *pass);
 
 /* Shape of a value; of KIN_NONE: absent. */
 const kin_shape *kin_shape_of(const kin_graph *g, kin_val v);

@@ -57,6 +57,10 @@ static bool add_sample(int i, int64_t batch, kin_sample *s)
 
 const kin_op_def kin_op_add = {"add", add_shape, cost, NULL, NULL, add_sample, 0};
 
+/* ---- mul: as add ---- */
+
+const kin_op_def kin_op_mul = {"mul", add_shape, cost, NULL, NULL, add_sample, 0};
+
 /* ---- scale ---- */
 
 static kin_status scale_shape(kin_ctx *cx, const kin_shape *in, const void *attr, kin_shape *out)

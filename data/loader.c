@@ -50,6 +50,8 @@ struct kin_loader {
     json_t *start;       /* the state before the first batch */
     double waited;
     int32_t *ids, *off; /* of the batch given out */
+    uint32_t *pair;     /* [batch] of it */
+    int32_t *image_of;  /* [batch * negatives] */
 };
 
 static int64_t row_bytes(const kin_loader *l)
@@ -351,6 +353,8 @@ static kin_status open_loader(kin_ctx *cx, kin_loader *l, const json_t *state)
     l->slots = kin_alloc0(cx, l->ring, sizeof *l->slots);
     l->ids = kin_alloc(cx, ids, sizeof *l->ids);
     l->off = kin_alloc(cx, texts_of(l) + 1, sizeof *l->off);
+    l->pair = kin_alloc(cx, l->cfg.batch, sizeof *l->pair);
+    l->image_of = kin_alloc(cx, texts_of(l), sizeof *l->image_of);
     KIN_TRY(cx->status);
     for (int64_t i = 0; i < l->ring; i++) {
         KIN_TRY(make_slot(cx, l, &l->slots[i]));
@@ -398,6 +402,8 @@ void kin_loader_close(kin_loader *l)
     free(l->thread);
     free(l->ids);
     free(l->off);
+    free(l->pair);
+    free(l->image_of);
     free(l);
 }
 
@@ -412,22 +418,30 @@ static void append(kin_loader *l, const slot *s, int64_t text, kin_batch *out)
 static void pack(kin_loader *l, slot *s, kin_batch *out)
 {
     *out = (kin_batch){
-        .images = s->images, .ids = l->ids, .off = l->off, .number = s->number, .epochs = s->epochs};
+        .images = s->images, .ids = l->ids, .off = l->off, .pair = l->pair, .image_of = l->image_of, .number = s->number, .epochs = s->epochs};
     l->off[0] = 0;
     for (int64_t r = 0; r < l->cfg.batch; r++) {
         if (s->bad[r]) continue;
         if (out->n != r)
             memcpy(s->images + out->n * row_bytes(l), s->images + r * row_bytes(l), (size_t)row_bytes(l));
-        out->n++;
+        l->pair[out->n++] = s->pair[r];
         append(l, s, r, out);
     }
     for (int64_t r = 0; r < l->cfg.batch; r++)
-        for (int64_t k = 0; k < more(l) && !s->bad[r]; k++) append(l, s, more_at(l, r) + k, out);
-    for (int64_t r = 0; r < l->cfg.batch; r++) {
-        for (int64_t j = 0; j < l->cfg.negatives && !s->bad[r]; j++) {
-            const int64_t text = negatives_at(l, r) + j;
-            if (s->lengths[text] > 0) append(l, s, text, out);
+        for (int64_t k = 0; k < more(l) && !s->bad[r]; k++) {
+            l->image_of[out->texts - out->n] = -1;
+            append(l, s, more_at(l, r) + k, out);
         }
+    int32_t image = 0;
+    for (int64_t r = 0; r < l->cfg.batch; r++) {
+        if (s->bad[r]) continue;
+        for (int64_t j = 0; j < l->cfg.negatives; j++) {
+            const int64_t text = negatives_at(l, r) + j;
+            if (s->lengths[text] <= 0) continue;
+            l->image_of[out->texts - out->n] = image;
+            append(l, s, text, out);
+        }
+        image++;
     }
 }
 

@@ -33,6 +33,8 @@ typedef struct kin_batch {
     const uint8_t *images; /* [n, S, S, 3] */
     const int32_t *ids;    /* [off[texts]] */
     const int32_t *off;    /* [texts + 1] */
+    const uint32_t *pair;  /* [n] which caption of the data row i is */
+    const int32_t *image_of; /* [texts - n] row of the picture that text n + k is false of; -1: it is not */
     int64_t number;        /* of the batch, from 0 */
     double epochs;         /* passes over the pairs when it was drawn */
 } kin_batch;

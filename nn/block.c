@@ -84,7 +84,12 @@ static kin_val mha(kin_graph *g, const kin_trunk_cfg *c, kin_val from, kin_val x
     return kin_leave(g, s, kin_linear(g, "out_proj", o, c->width, KIN_ACT_none, init_out(c, c->width), true));
 }
 
-static kin_val mlp(kin_graph *g, const kin_trunk_cfg *c, kin_val x)
+kin_val kin_self_attention(kin_graph *g, const kin_trunk_cfg *c, kin_val x, const kin_sequences *seq)
+{
+    return mha(g, c, KIN_NONE, x, seq);
+}
+
+kin_val kin_mlp(kin_graph *g, const kin_trunk_cfg *c, kin_val x)
 {
     const kin_scope s = kin_enter(g, "mlp", false);
     const kin_val h = kin_linear(g, "c_fc", x, c->mlp, c->act, init_fc(c), false);
@@ -116,6 +121,12 @@ static kin_val branch(kin_graph *g, const kin_trunk_cfg *c, int k, int64_t index
     return h;
 }
 
+kin_val kin_branch(kin_graph *g, const kin_trunk_cfg *c, int k, int64_t index, kin_val h,
+                   const kin_sequences *seq)
+{
+    return branch(g, c, k, index, h, seq->off, seq->off ? 0 : seq->t);
+}
+
 kin_stream kin_block(kin_graph *g, const kin_trunk_cfg *c, int64_t index, kin_stream x,
                      const kin_sequences *seq, kin_read_rows rows)
 {
@@ -133,7 +144,7 @@ kin_stream kin_block(kin_graph *g, const kin_trunk_cfg *c, int64_t index, kin_st
     }
     x.r = branch(g, c, 1, index, mha(g, c, from, h, seq), off, t);
     h = kin_norm(g, "ln_2", c, &x);
-    x.r = branch(g, c, 2, index, mlp(g, c, h), off, t);
+    x.r = branch(g, c, 2, index, kin_mlp(g, c, h), off, t);
     kin_leave(g, s, KIN_NONE);
     return x;
 }

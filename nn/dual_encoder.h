@@ -2,12 +2,22 @@
  * al. 2021; SigLIP, Zhai et al. 2023). Embeddings are L2-normalised. */
 #ifndef KIN_DUAL_ENCODER_H
 #define KIN_DUAL_ENCODER_H
+#include "nn/block.h"
 #include "nn/loss.h"
+
+/* The model's own tower over images or texts that are there already; experts have theirs. A model without towers
+ * (joint) fails with a sentence. The embedding is not normalised. */
+kin_tower kin_image_tower(kin_graph *g, const kin_model_cfg *m, kin_val images);
+kin_tower kin_text_tower(kin_graph *g, const kin_model_cfg *m, kin_val ids, kin_val off);
+kin_val kin_normalised(kin_graph *g, const char *name, kin_val x); /* rows of length 1 */
 
 /* Inputs "images" [B <= images, S, S, 3] u8, with row symbol "images" -> [B, E] */
 kin_val kin_encode_images(kin_graph *g, const kin_model_cfg *m, int64_t images);
+kin_val kin_images_input(kin_graph *g, const kin_model_cfg *m, int64_t images); /* that input alone */
 /* Inputs "ids" [T <= tokens] i32 and "off" [B+1 <= texts+1] i32, row symbols "tokens", "texts" -> [B, E] */
 kin_val kin_encode_texts(kin_graph *g, const kin_model_cfg *m, int64_t texts, int64_t tokens);
+
+kin_val kin_texts_input(kin_graph *g, int64_t texts, int64_t tokens, kin_val *off); /* ids, and *off */
 
 /* The three parts that training is made of. A text batch may be longer than the image batch (hard negatives).
  */

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "nn/fusion.h"
+
 /* Keys of open_clip that are read, and those that may stand there as long as they say nothing new. */
 static const char *const vision_keys[] = {
     "layers",        "width",     "head_width", "mlp_ratio",     "patch_size", "image_size",
@@ -17,7 +19,11 @@ static const char *const kin_text_keys[] = {"kind", "dropout", "drop_path", "nor
 static const char *const top_keys[] = {"embed_dim",       "vision_cfg",  "text_cfg",
                                        "quick_gelu",      "custom_text", "init_logit_scale",
                                        "init_logit_bias", "kin_cfg",     NULL};
-static const char *const kin_top_keys[] = {"vision", "text", NULL};
+static const char *const fusion_keys[] = {"kind", "width",     "heads",   "layers",  "mlp_ratio", "norm", "eps", "act",
+                                          "dropout", "drop_path", "combine", "hidden", "gated", "pair_layers",
+                                          "ls_init_value", NULL};
+static const char *const head_keys[] = {"itm", "mlm", "mim", "classes", "many", NULL};
+static const char *const kin_top_keys[] = {"vision", "text", "fusion", "heads", NULL};
 
 static bool listed(const char *const *list, const char *key)
 {
@@ -211,6 +217,62 @@ static kin_status read_text(kin_ctx *cx, const char *what, const json_t *open, c
     return t->kind == KIN_TEXT_TRANSFORMER ? check_heads(cx, what, &t->trunk) : cx->status;
 }
 
+static kin_status read_fusion(kin_ctx *cx, const char *what, const json_t *kin, bool quick, kin_model_cfg *m)
+{
+    static const char *const combines[] = {"linear", "mlp", "gated", "bilinear", "average", NULL};
+    kin_fusion_cfg *f = &m->fusion;
+    KIN_TRY(only(cx, what, "kin_cfg.fusion.", kin, fusion_keys));
+    KIN_TRY(choice(cx, what, "kin_cfg.fusion.kind", kin_json_string(cx, kin, "kind", "none"), kin_fusion_names(),
+                   &f->kind));
+    f->trunk.width = m->text.trunk.width;
+    f->trunk.layers = 2;
+    f->trunk.text_init = true;
+    KIN_TRY(read_trunk(cx, what, kin, kin, quick, &f->trunk));
+    f->trunk.heads = kin_json_int(cx, kin, "heads", m->text.trunk.heads, 1, 1024);
+    f->hidden = kin_json_int(cx, kin, "hidden", m->embed_dim, 1, 65536);
+    f->gated = kin_json_bool(cx, kin, "gated", false);
+    f->pair_layers = kin_json_int(cx, kin, "pair_layers", f->trunk.layers / 2, 0, f->trunk.layers);
+    KIN_TRY(choice(cx, what, "kin_cfg.fusion.combine", kin_json_string(cx, kin, "combine", "mlp"), combines,
+                   &f->late));
+    if (!kin_fusions[f->kind].rows) return cx->status;
+    if (m->text.kind != KIN_TEXT_TRANSFORMER)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "%s: fusion %s attends to the rows of a text, and a bag of words has none; take a "
+                        "transformer, or fusion late",
+                        what, kin_fusions[f->kind].name);
+    return check_heads(cx, what, &f->trunk);
+}
+
+static kin_status read_heads(kin_ctx *cx, const char *what, const json_t *kin, kin_model_cfg *m)
+{
+    kin_heads_cfg *h = &m->heads;
+    const char *fusion = kin_fusions[m->fusion.kind].name;
+    KIN_TRY(only(cx, what, "kin_cfg.heads.", kin, head_keys));
+    h->itm = kin_json_bool(cx, kin, "itm", false);
+    h->mlm = kin_json_bool(cx, kin, "mlm", false);
+    h->mim = kin_json_bool(cx, kin, "mim", false);
+    h->classes = kin_json_int(cx, kin, "classes", 0, 0, 1 << 20);
+    h->many = kin_json_bool(cx, kin, "many", false);
+    if (cx->status != KIN_OK) return cx->status;
+    if (!m->fusion.kind && (h->itm || h->mlm || h->mim || h->classes))
+        return kin_fail(cx, KIN_FORMAT,
+                        "%s: heads look at fused pairs, and this model has no fusion; set kin_cfg.fusion.kind", what);
+    if ((h->mlm || h->mim) && !kin_fusions[m->fusion.kind].rows)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "%s: fusion %s makes one vector of a pair, so there are no masked words or patches to tell; "
+                        "heads mlm and mim need xattn, joint, mmt or experts",
+                        what, fusion);
+    if (h->mim && !kin_fusions[m->fusion.kind].patches)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "%s: fusion %s has no rows of the picture, so it cannot tell masked patches; head mim needs "
+                        "joint, mmt or experts",
+                        what, fusion);
+    if (h->classes == 1 && !h->many)
+        return kin_fail(cx, KIN_FORMAT, "%s: one class alone is always right; two are the least (or many = true)",
+                        what);
+    return KIN_OK;
+}
+
 kin_status kin_model_cfg_read(kin_ctx *cx, const char *what, const json_t *json, kin_model_cfg *out)
 {
     const json_t *vision = json_object_get(json, "vision_cfg"), *text = json_object_get(json, "text_cfg");
@@ -230,6 +292,8 @@ kin_status kin_model_cfg_read(kin_ctx *cx, const char *what, const json_t *json,
     out->logit_bias = kin_json_real(cx, json, "init_logit_bias", 0.0);
     KIN_TRY(read_vision(cx, what, vision, json_object_get(kin, "vision"), quick, &out->vision));
     KIN_TRY(read_text(cx, what, text, json_object_get(kin, "text"), quick, &out->text));
+    KIN_TRY(read_fusion(cx, what, json_object_get(kin, "fusion"), quick, out));
+    KIN_TRY(read_heads(cx, what, json_object_get(kin, "heads"), out));
     return cx->status;
 }
 
@@ -244,6 +308,7 @@ static json_t *member(json_t *object, const char *key)
 kin_status kin_model_cfg_override(kin_ctx *cx, json_t *json, const char *path, const char *value)
 {
     const bool vision = strncmp(path, "vision.", 7) == 0, text = strncmp(path, "text.", 5) == 0;
+    const bool fusion = strncmp(path, "fusion.", 7) == 0, heads = strncmp(path, "heads.", 6) == 0;
     json_t *to = json;
     const char *key = path;
     if (vision || text) {
@@ -253,9 +318,15 @@ kin_status kin_model_cfg_override(kin_ctx *cx, json_t *json, const char *path, c
             return kin_fail(cx, KIN_ARG, "model.%s: there is no such key", path);
         to = open ? member(json, vision ? "vision_cfg" : "text_cfg")
                   : member(member(json, "kin_cfg"), vision ? "vision" : "text");
+    } else if (fusion || heads) {
+        key = path + (fusion ? 7 : 6);
+        if (!listed(fusion ? fusion_keys : head_keys, key))
+            return kin_fail(cx, KIN_ARG, "model.%s: there is no such key", path);
+        to = member(member(json, "kin_cfg"), fusion ? "fusion" : "heads");
     } else if (!listed(top_keys, key)) {
         return kin_fail(cx, KIN_ARG,
-                        "model.%s: there is no such key (sections are model.vision.* and model.text.*)",
+                        "model.%s: there is no such key (sections are model.vision.*, model.text.*, "
+                        "model.fusion.* and model.heads.*)",
                         path);
     }
     json_t *parsed = json_loads(value, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
@@ -263,6 +334,11 @@ kin_status kin_model_cfg_override(kin_ctx *cx, json_t *json, const char *path, c
     if (!parsed || json_object_set_new(to, key, parsed) != 0)
         return kin_fail(cx, KIN_ARG, "model.%s: '%s' is not text in UTF-8", path, value);
     return KIN_OK;
+}
+
+bool kin_reads_rows(const kin_model_cfg *m)
+{
+    return kin_fusions[m->fusion.kind].rows;
 }
 
 int64_t kin_vision_grid(const kin_vision_cfg *c)

@@ -1,5 +1,5 @@
 /* model_cfg: what a two-tower model is: open_clip's model config, as it lies in its repository, plus what kin
- * can do beyond it, under "kin_cfg": {"vision": {...}, "text": {...}, ...}. Unknown keys are refused by name
+ * can do beyond it, under "kin_cfg": {"vision": {...}, "text": {...}, "fusion": {...}, "heads": {...}}. Unknown keys are refused by name
  * when they would change the computation, so that no model is silently another one. */
 #ifndef KIN_MODEL_CFG_H
 #define KIN_MODEL_CFG_H
@@ -49,10 +49,37 @@ typedef struct kin_text_cfg {
     kin_pooling pool;
 } kin_text_cfg;
 
+typedef enum kin_late_kind {
+    KIN_LATE_LINEAR,
+    KIN_LATE_MLP,
+    KIN_LATE_GATED,
+    KIN_LATE_BILINEAR,
+    KIN_LATE_AVERAGE
+} kin_late_kind;
+
+/* How pairs of a picture and a text are looked at together: a row of kin_fusions (nn/fusion.h). */
+typedef struct kin_fusion_cfg {
+    int kind;             /* index of the row; 0: none */
+    kin_trunk_cfg trunk;  /* of the layers that see both; not causal */
+    int late;             /* late: kin_late_kind */
+    int64_t hidden;       /* late: width of the fused vector (mlp, average: of a hidden layer; bilinear: the rank) */
+    bool gated;           /* xattn: tanh gates that begin closed (Flamingo) */
+    int64_t pair_layers;  /* experts: so many last layers have an expert of their own for rows of pairs */
+} kin_fusion_cfg;
+
+/* What is asked of fused pairs (nn/head.h). */
+typedef struct kin_heads_cfg {
+    bool itm, mlm, mim;
+    int64_t classes; /* 0: none */
+    bool many;       /* several answers may be right at once: a sigmoid each instead of a softmax */
+} kin_heads_cfg;
+
 typedef struct kin_model_cfg {
     int64_t embed_dim;
     kin_vision_cfg vision;
     kin_text_cfg text;
+    kin_fusion_cfg fusion;
+    kin_heads_cfg heads;
     bool custom_text;               /* text weights are called "text.*" */
     double logit_scale, logit_bias; /* first values; scale is a logarithm */
     bool has_bias;
@@ -64,6 +91,9 @@ kin_status kin_model_cfg_read(kin_ctx *cx, const char *what, const json_t *json,
 /* Sets a dotted key: "text.layers", "vision.patch_dropout", "embed_dim", in open_clip's section or, where
  * open_clip does not know the key, in kin_cfg's. The value is JSON if it parses, else a string. */
 kin_status kin_model_cfg_override(kin_ctx *cx, json_t *json, const char *path, const char *value);
+
+/* Do the towers give all of their rows, because fusion attends to them? */
+bool kin_reads_rows(const kin_model_cfg *m);
 
 int64_t kin_vision_grid(const kin_vision_cfg *c); /* patches along a side */
 int64_t kin_vision_tokens(

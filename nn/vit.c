@@ -6,7 +6,7 @@
 
 #include "nn/linear.h"
 
-static kin_patchify_attr patches_of(const kin_model_cfg *m, int64_t p)
+kin_patchify_attr kin_patches_of(const kin_model_cfg *m, int64_t p)
 {
     kin_patchify_attr a = {.p = p, .normalise = 1};
     memcpy(a.mean, m->mean, sizeof m->mean);
@@ -20,7 +20,7 @@ static kin_val patch_embedding(kin_graph *g, const kin_model_cfg *m, kin_val ima
 {
     const kin_vision_cfg *c = &m->vision;
     const int64_t k = 3 * c->patch * c->patch;
-    const kin_patchify_attr patchify = patches_of(m, c->patch);
+    const kin_patchify_attr patchify = kin_patches_of(m, c->patch);
     const kin_linear_attr plain = {0};
     const kin_val x =
         kin_as(g, "cast", kin_op1(g, patchify, "patchify", &patchify, images), g->params->precision);
@@ -80,7 +80,7 @@ static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
 {
     const kin_vision_cfg *c = &m->vision;
     const kin_scope s = kin_enter(g, "stem", false);
-    const kin_patchify_attr normalise = patches_of(m, 1);
+    const kin_patchify_attr normalise = kin_patches_of(m, 1);
     kin_val x =
         kin_as(g, "cast", kin_op1(g, patchify, "normalise", &normalise, images), g->params->precision);
     x = kin_reshape(g, x, 4, (const int64_t[]){c->image_size, c->image_size, 3});
@@ -122,20 +122,37 @@ static kin_val sequence(kin_graph *g, const kin_vision_cfg *c, kin_val x)
     return kin_op1(g, tokens, "tokens", &((kin_tokens_attr){.k = kept}), x, token, pos, keep);
 }
 
-kin_val kin_vit(kin_graph *g, const kin_model_cfg *m, kin_val images)
+static kin_val patches(kin_graph *g, const kin_model_cfg *m, kin_val images)
+{
+    const kin_vision_cfg *c = &m->vision;
+    return sequence(g, c, c->stems ? conv_stem(g, m, images) : patch_embedding(g, m, images));
+}
+
+kin_val kin_patches(kin_graph *g, const kin_model_cfg *m, kin_val images)
+{
+    const kin_scope s = kin_enter(g, "visual", false);
+    return kin_leave(g, s, patches(g, m, images));
+}
+
+kin_tower kin_vit(kin_graph *g, const kin_model_cfg *m, kin_val images)
 {
     const kin_vision_cfg *c = &m->vision;
     const kin_sequences seq = {.t = kin_vision_tokens(c), .longest = kin_vision_tokens(c)};
+    const bool whole = kin_reads_rows(m) || c->pool != KIN_POOLING_CLS;
     const kin_scope s = kin_enter(g, "visual", false);
-    kin_stream x = {.x = sequence(g, c, c->stems ? conv_stem(g, m, images) : patch_embedding(g, m, images))};
+    kin_stream x = {.x = patches(g, m, images)};
     if (c->ln_pre) x.x = kin_norm(g, "ln_pre", &c->trunk, &x);
     const kin_scope t = kin_enter(g, "transformer", false);
-    x = kin_blocks(g, &c->trunk, x, &seq, c->pool == KIN_POOLING_CLS ? KIN_ROWS_FIRST : KIN_ROWS_ALL);
+    x = kin_blocks(g, &c->trunk, x, &seq, whole ? KIN_ROWS_ALL : KIN_ROWS_FIRST);
     kin_leave(g, t, KIN_NONE);
-    kin_val y = kin_norm(g, "ln_post", &c->trunk, &x);
-    if (c->pool == KIN_POOLING_MEAN)
-        y = kin_op1(g, pool, "pool", &((kin_pool_attr){.mode = KIN_POOL_MEAN, .t = seq.t}), y, KIN_NONE);
-    if (c->pool == KIN_POOLING_ATTENTION)
-        y = kin_attention_pool(g, "attn_pool", &c->trunk, y, y, seq.t, &seq);
-    return kin_leave(g, s, kin_projection(g, "proj", y, m->embed_dim));
+    const kin_val y = kin_norm(g, "ln_post", &c->trunk, &x);
+    kin_val pooled = y;
+    if (whole && c->pool != KIN_POOLING_ATTENTION) {
+        const kin_pool_attr pool = {.mode = c->pool == KIN_POOLING_MEAN ? KIN_POOL_MEAN : KIN_POOL_FIRST,
+                                    .t = seq.t};
+        pooled = kin_op1(g, pool, "pool", &pool, y, KIN_NONE);
+    } else if (whole)
+        pooled = kin_attention_pool(g, "attn_pool", &c->trunk, y, y, seq.t, &seq);
+    return (kin_tower){.rows = whole ? y : KIN_NONE,
+                       .embedding = kin_leave(g, s, kin_projection(g, "proj", pooled, m->embed_dim))};
 }

@@ -215,7 +215,7 @@ static kin_pairs batch_of(batches *b, int64_t i)
         b->off[k + 1] = b->off[k] + 2 + (int32_t)((k + 5 * i) % (6 * LENGTHS));
     for (int64_t k = 0; k < b->off[texts]; k++) b->ids[k] = (int32_t)((k * 31 + i) % 500);
     for (size_t k = 0; k < sizeof b->images; k++) b->images[k] = (uint8_t)(k * 7 + k / 11 + (size_t)i);
-    return (kin_pairs){n, texts, b->images, b->ids, b->off};
+    return (kin_pairs){.n = n, .texts = texts, .images = b->images, .ids = b->ids, .off = b->off};
 }
 
 static void steps(kin_trainer *t, batches *b, int64_t count)

@@ -114,7 +114,7 @@ static kin_pairs make_pairs(int64_t n, int64_t texts)
             to[j] = j == 0 ? 18 : j == length - 1 ? 19 : 1 + (5 * j + 3 * (int)b) % 17;
         off[b + 1] = off[b] + length;
     }
-    return (kin_pairs){n, texts, images, ids, off};
+    return (kin_pairs){.n = n, .texts = texts, .images = images, .ids = ids, .off = off};
 }
 
 static double step(rig *r, const kin_pairs *p)

@@ -266,7 +266,7 @@ static void duplicates_are_counted(void **state)
     const int32_t ids[] = {1, 5, 2, 1, 5, 2, 1, 6, 2, 1, 5, 2, 1, 2};
     const int32_t off[] = {0, 3, 6, 9, 12, 14};
     const uint8_t images[5 * 3] = {1, 2, 3, 1, 2, 4, 1, 2, 3, 9, 9, 9, 8, 8, 8};
-    const kin_pairs p = {5, 5, images, ids, off};
+    const kin_pairs p = {.n = 5, .texts = 5, .images = images, .ids = ids, .off = off};
     int64_t captions, pictures;
     uint64_t digest[5];
     kin_count_duplicates(&p, 3, digest, &captions, &pictures);

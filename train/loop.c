@@ -186,7 +186,7 @@ static kin_status one_step(kin_ctx *cx, loop *l)
     kin_trainer *t = l->t;
     kin_batch batch;
     KIN_TRY(kin_loader_next(cx, t->loader, &batch));
-    const kin_pairs pairs = {batch.n, batch.texts, batch.images, batch.ids, batch.off};
+    const kin_pairs pairs = kin_trainer_pairs(t, &batch);
     const double lr = kin_lr_at(&t->lr, t->state.step);
     const uint64_t key = kin_key((uint64_t)t->cfg->seed, 0x73746570, (uint64_t)t->state.step);
     double loss, norm;

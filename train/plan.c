@@ -47,7 +47,7 @@ static kin_status one_step(kin_ctx *cx, kin_trainer *t, int64_t i, kin_plan *sum
     kin_batch b;
     double loss, norm;
     KIN_TRY(kin_loader_next(cx, t->loader, &b));
-    const kin_pairs pairs = {b.n, b.texts, b.images, b.ids, b.off};
+    const kin_pairs pairs = kin_trainer_pairs(t, &b);
     KIN_TRY(kin_stepper_run(cx, &t->stepper, &pairs, kin_key((uint64_t)t->cfg->seed, 0, (uint64_t)i), &loss));
     KIN_TRY(kin_optim_update(cx, &t->optim, 0.0, &norm));
     sum->pairs += (double)b.n;

@@ -9,7 +9,8 @@ static const char *const staged[STAGES] = {"images", "ids", "off"};
 struct kin_compiled {
     kin_task task;
     bool training;
-    int64_t images, texts, tokens;
+    kin_fused_sizes z; /* of the first five tasks images, texts, tokens alone */
+    kin_fused_want want;
     kin_graph *graph;
     kin_program *program;
 };
@@ -40,35 +41,60 @@ void kin_programs_close(kin_programs *s)
     s->act_bytes = s->scratch_bytes = s->act_need = s->scratch_need = 0;
 }
 
+static kin_slot_spec named(kin_val v, const char *name)
+{
+    return (kin_slot_spec){v, name};
+}
+
+/* Names of outputs live as long as the program: literals. */
+static kin_program_spec fused(const kin_programs *s, kin_graph *g, const kin_model_cfg *m, const kin_compiled *c)
+{
+    static const char *const losses[] = {"itc loss", "itm loss", "mlm loss", "mim loss", "cls loss"};
+    static const char *const logits[] = {NULL, "itm logits", "mlm logits", "mim logits", "cls logits"};
+    const kin_fused_model f = kin_fused_build(g, m, s->loss, &s->loss_cfg, &c->z, &c->want);
+    kin_program_spec spec = {0};
+    int outputs = 0, seeds = 0;
+    if (f.image) {
+        spec.output[outputs++] = named(f.image, "image embedding");
+        spec.output[outputs++] = named(f.text, "text embedding");
+    }
+    for (int k = 0; k < KIN_OBJECTIVES; k++) {
+        if (f.loss[k]) spec.output[outputs++] = spec.seed[seeds++] = named(f.loss[k], losses[k]);
+        if (!c->want.losses && f.logits[k]) spec.output[outputs++] = named(f.logits[k], logits[k]);
+    }
+    return spec;
+}
+
 /* What is built for a task, and which of its values the caller sees. */
 static kin_program_spec build(const kin_programs *s, kin_graph *g, const kin_compiled *c)
 {
     kin_model_cfg m = s->cfg;
-    m.vision.trunk.training = m.text.trunk.training = c->training;
-    m.vision.trunk.recompute = m.text.trunk.recompute = s->recompute;
+    m.vision.trunk.training = m.text.trunk.training = m.fusion.trunk.training = c->training;
+    m.vision.trunk.recompute = m.text.trunk.recompute = m.fusion.trunk.recompute = s->recompute;
     kin_program_spec spec = {0};
     kin_dual d = {0};
     switch (c->task) {
+    case KIN_TASK_FUSED: return fused(s, g, &m, c);
     case KIN_TASK_STEP:
-        d = kin_dual_encoder(g, &m, s->loss, &s->loss_cfg, c->images, c->texts, c->tokens);
+        d = kin_dual_encoder(g, &m, s->loss, &s->loss_cfg, c->z.images, c->z.texts, c->z.tokens);
         spec.output[0] = spec.seed[0] = (kin_slot_spec){d.loss, "loss"};
         spec.output[1] = (kin_slot_spec){d.images, "image embedding"};
         spec.output[2] = (kin_slot_spec){d.texts, "text embedding"};
         break;
     case KIN_TASK_LOSS:
-        d = kin_dual_loss(g, &m, s->loss, &s->loss_cfg, c->images, c->texts);
+        d = kin_dual_loss(g, &m, s->loss, &s->loss_cfg, c->z.images, c->z.texts);
         spec.output[0] = spec.seed[0] = (kin_slot_spec){d.loss, "loss"};
         spec.wanted[0] = (kin_slot_spec){d.images, "grad images"};
         spec.wanted[1] = (kin_slot_spec){d.texts, "grad texts"};
         break;
     case KIN_TASK_IMAGES:
     case KIN_TASK_IMAGES_GRAD:
-        spec.output[0] = (kin_slot_spec){kin_encode_images(g, &m, c->images), "embedding"};
+        spec.output[0] = (kin_slot_spec){kin_encode_images(g, &m, c->z.images), "embedding"};
         if (c->task == KIN_TASK_IMAGES_GRAD) spec.seed[0] = spec.output[0];
         break;
     case KIN_TASK_TEXTS:
     case KIN_TASK_TEXTS_GRAD:
-        spec.output[0] = (kin_slot_spec){kin_encode_texts(g, &m, c->texts, c->tokens), "embedding"};
+        spec.output[0] = (kin_slot_spec){kin_encode_texts(g, &m, c->z.texts, c->z.tokens), "embedding"};
         if (c->task == KIN_TASK_TEXTS_GRAD) spec.seed[0] = spec.output[0];
         break;
     }
@@ -123,23 +149,16 @@ static kin_compiled *find(kin_programs *s, const kin_compiled *want)
 {
     for (int i = 0; i < s->count; i++) {
         kin_compiled *c = &s->list[i];
-        if (c->task == want->task && c->training == want->training && c->images == want->images &&
-            c->texts == want->texts && c->tokens == want->tokens)
+        if (c->task == want->task && c->training == want->training &&
+            memcmp(&c->z, &want->z, sizeof c->z) == 0 && memcmp(&c->want, &want->want, sizeof c->want) == 0)
             return c;
     }
     return NULL;
 }
 
-kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
-                              int64_t texts, int64_t tokens)
+/* The program of what is wanted, compiled if it is new. */
+static kin_program *get(kin_ctx *cx, kin_programs *s, kin_compiled want)
 {
-    const bool has_images = task != KIN_TASK_TEXTS && task != KIN_TASK_TEXTS_GRAD;
-    const bool has_texts = task != KIN_TASK_IMAGES && task != KIN_TASK_IMAGES_GRAD;
-    kin_compiled want = {.task = task, .training = training};
-    if (has_images) want.images = images;
-    if (has_texts) want.texts = texts;
-    if (has_texts && task != KIN_TASK_LOSS)
-        want.tokens = kin_token_bucket(tokens, texts * s->cfg.text.context);
     kin_compiled *c = find(s, &want);
     if (!c) {
         if (s->count == s->room) {
@@ -161,6 +180,33 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
     return c->program;
 }
 
+kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
+                              int64_t texts, int64_t tokens)
+{
+    const bool has_images = task != KIN_TASK_TEXTS && task != KIN_TASK_TEXTS_GRAD;
+    const bool has_texts = task != KIN_TASK_IMAGES && task != KIN_TASK_IMAGES_GRAD;
+    kin_compiled want = {.task = task, .training = training};
+    if (has_images) want.z.images = images;
+    if (has_texts) want.z.texts = texts;
+    if (has_texts && task != KIN_TASK_LOSS)
+        want.z.tokens = kin_token_bucket(tokens, texts * s->cfg.text.context);
+    return get(cx, s, want);
+}
+
+kin_program *kin_programs_fused(kin_ctx *cx, kin_programs *s, bool training, const kin_fused_want *want,
+                                const kin_fused_sizes *sizes)
+{
+    kin_compiled c = {.task = KIN_TASK_FUSED, .training = training, .z = *sizes, .want = *want};
+    const int64_t any = INT64_MAX;
+    c.z.tokens = kin_token_bucket(sizes->tokens, sizes->texts * s->cfg.text.context);
+    c.z.rows = kin_token_bucket(sizes->rows, any);
+    c.z.vision_rows = kin_token_bucket(sizes->vision_rows, any);
+    c.z.text_rows = kin_token_bucket(sizes->text_rows, any);
+    c.z.words = kin_token_bucket(sizes->words, any);
+    c.z.patches = kin_token_bucket(sizes->patches, any);
+    return get(cx, s, c);
+}
+
 kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
                               const void *host, int64_t bytes)
 {
@@ -180,7 +226,12 @@ kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model
     kin_graph *g = kin_graph_new(cx, params);
     if (!g) return cx->status;
     const kin_loss_cfg any = {.margin = 0.2f};
-    kin_dual_encoder(g, cfg, loss, &any, 2, 2, 2 * cfg->text.context);
+    const kin_fused_sizes sizes = {.images = 2, .texts = 2, .tokens = 2 * cfg->text.context, .itc_images = 2,
+                                   .itc_texts = 2, .pairs = 2, .rows = 64, .vision_rows = 32, .text_rows = 32,
+                                   .words = 32, .patches = 32};
+    kin_fused_want all = {.losses = true};
+    for (int k = 0; k < KIN_OBJECTIVES; k++) all.head[k] = kin_objectives[k].has(cfg);
+    kin_fused_build(g, cfg, loss, &any, &sizes, &all);
     const bool failed = g->failed;
     kin_graph_free(g);
     return failed ? cx->status : KIN_OK;

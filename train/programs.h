@@ -4,7 +4,7 @@
 #ifndef KIN_PROGRAMS_H
 #define KIN_PROGRAMS_H
 #include "core/program.h"
-#include "nn/dual_encoder.h"
+#include "nn/fused.h"
 
 typedef enum kin_task {
     KIN_TASK_STEP,   /* both towers, loss, backward: inputs images, ids, off; outputs loss, image embedding,
@@ -13,6 +13,7 @@ typedef enum kin_task {
     KIN_TASK_IMAGES_GRAD, /* its forward and backward from "d embedding" */
     KIN_TASK_TEXTS,       /* the same two of the text tower */
     KIN_TASK_TEXTS_GRAD,
+    KIN_TASK_FUSED, /* pairs: see kin_programs_fused */
     KIN_TASK_LOSS /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
                      "grad images", "grad texts" */
 } kin_task;
@@ -38,7 +39,7 @@ typedef struct kin_programs {
     int64_t act_bytes, scratch_bytes;
     int64_t act_need, scratch_need; /* of the largest programs so far */
     bool planning;                  /* take no memory: programs are compiled to know what they need */
-    kin_stage stage[3];             /* images, ids, off */
+    kin_stage stage[24];            /* of inputs, by name */
 } kin_programs;
 
 void kin_programs_close(kin_programs *s);
@@ -51,13 +52,18 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
 /* Bytes of the arenas and inputs that all programs compiled so far need, and taking them at once. */
 int64_t kin_programs_need(const kin_programs *s);
 kin_status kin_programs_reserve(kin_ctx *cx, kin_programs *s);
+/* The whole model over pairs (nn/fused.h), training: with losses and backward. Outputs "image embedding", "text
+ * embedding" (with itc), "NAME logits" and, in training, "NAME loss" with its seed "d NAME loss", NAME a row of
+ * kin_objectives. Sizes that hang on the texts are rounded up to their buckets. */
+kin_program *kin_programs_fused(kin_ctx *cx, kin_programs *s, bool training, const kin_fused_want *want,
+                                const kin_fused_sizes *sizes);
 /* Binds an input that lies in host memory (name a literal, bytes live): as it is, or uploaded. */
 kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
                               const void *host, int64_t bytes);
 /* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */
 int64_t kin_token_bucket(int64_t tokens, int64_t most);
 
-/* Registers the weights of the model (builds the towers and the loss once); before kin_params_alloc. */
+/* Registers the weights of the model (builds all of it once); before kin_params_alloc. */
 kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model_cfg *cfg,
                                 const kin_loss_row *loss);
 

@@ -23,6 +23,7 @@ static kin_config few_pairs(const kin_config *cfg, int64_t pairs, double lr, cha
     c.crop_min = 1.0;
     c.flip = c.jitter = c.grey = c.erase = c.patch_drop = c.smoothing = c.ema = 0.0;
     c.ahead = 1;
+    c.loss_itm = c.loss_mlm = c.loss_mim = c.loss_cls = 0.0; /* embeddings are looked at, fusion is not */
     return c;
 }
 
@@ -66,7 +67,7 @@ static kin_status overfit(kin_ctx *cx, kin_trainer *t, kin_sanity *s)
     const int64_t side = t->model->cfg.vision.image_size;
     no_dropout(&t->programs.cfg);
     KIN_TRY(kin_loader_next(cx, t->loader, &b)); /* and never again: this batch is kept */
-    const kin_pairs pairs = {b.n, b.texts, b.images, b.ids, b.off};
+    const kin_pairs pairs = kin_trainer_pairs(t, &b);
     s->pairs = b.n;
     s->lr = t->cfg->lr;
     s->chance = t->loss->chance(&t->programs.loss_cfg, b.n, b.texts);

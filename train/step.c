@@ -1,5 +1,6 @@
 #include "train/step.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +44,27 @@ void kin_stepper_close(kin_stepper *s)
     free(s->off);
     free(s->rows);
     free(s->sum);
+    free(s->image_rows);
+    free(s->text_rows);
+    if (s->fused) kin_fused_stepper_close(s->fused);
+    free(s->fused);
     *s = (kin_stepper){0};
+}
+
+kin_status kin_stepper_fuse(kin_ctx *cx, kin_stepper *s, const kin_fused_cfg *cfg)
+{
+    if (s->chunk < s->batch)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "chunk = %lld of batch = %lld: pairs of a fusion go across chunks, so a step over pairs needs the "
+                        "whole batch at once; leave chunk out, or take a smaller batch",
+                        (long long)s->chunk, (long long)s->batch);
+    s->fused = kin_alloc0(cx, 1, sizeof *s->fused);
+    if (!s->fused) return cx->status;
+    KIN_TRY(kin_fused_stepper_open(cx, s->fused, s->programs, cfg, s->batch, s->texts));
+    if (!cfg->wiring.hard) return KIN_OK;
+    s->image_rows = kin_alloc(cx, s->batch * s->programs->cfg.embed_dim, sizeof *s->image_rows);
+    s->text_rows = kin_alloc(cx, s->texts * s->programs->cfg.embed_dim, sizeof *s->text_rows);
+    return cx->status;
 }
 
 static double read_loss(const kin_stepper *s)
@@ -145,6 +166,42 @@ static kin_status run_loss(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_
     return run_program(cx, s, prog, &run);
 }
 
+static double element(const kin_stepper *s, const void *rows, int64_t i)
+{
+    if (s->programs->backend->real == KIN_F64) return ((const double *)rows)[i];
+    return (double)((const float *)rows)[i];
+}
+
+/* Rows of embeddings as floats on the host. */
+static void bring_home(const kin_stepper *s, const void *from, int64_t n, float *to)
+{
+    kin_backend *b = s->programs->backend;
+    const int64_t width = s->programs->cfg.embed_dim, row_bytes = width * (int64_t)real_size(s);
+    for (int64_t i = 0; i < n; i += ROWS) {
+        const int64_t now = kin_min64(ROWS, n - i);
+        b->download(b, s->rows, (const char *)from + i * row_bytes, now * row_bytes);
+        for (int64_t k = 0; k < now * width; k++) to[i * width + k] = (float)element(s, s->rows, k);
+    }
+}
+
+static kin_status run_fused(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, const kin_run *run, double *loss)
+{
+    kin_params *w = s->programs->params;
+    const int at = kin_params_find(w, "logit_scale");
+    float scale = 0.0f;
+    if (s->fused->cfg.wiring.hard) {
+        KIN_TRY(run_images(cx, s, p, *run, false));
+        KIN_TRY(run_texts(cx, s, p, *run, false));
+        bring_home(s, s->image_embedding, p->n, s->image_rows);
+        bring_home(s, s->text_embedding, p->n, s->text_rows);
+        if (at >= 0) KIN_TRY(kin_param_get(cx, w, at, false, &scale));
+    }
+    KIN_TRY(kin_fused_stepper_run(cx, s->fused, p, run, s->image_rows, s->text_rows, exp((double)scale),
+                                  s->image_embedding, s->text_embedding, loss));
+    s->flops += s->fused->flops;
+    return KIN_OK;
+}
+
 /* A tower whose weights are all frozen needs no second pass. */
 static bool learns(const kin_stepper *s, bool texts)
 {
@@ -191,6 +248,11 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
     kin_run run = {.key = key, .check = s->check};
     s->flops = 0.0;
     kin_params_begin(s->programs->params);
+    if (s->fused) {
+        KIN_TRY(run_fused(cx, s, p, &run, loss));
+        KIN_TRY(kin_params_finish(cx, s->programs->params));
+        return kin_backend_check(cx, s->programs->backend);
+    }
     if (s->chunk >= s->batch) {
         kin_program *prog = bound_step(cx, s, p, &run);
         if (!prog) return cx->status;
@@ -215,18 +277,14 @@ static double mean_cosine(const double *sum, int64_t width, int64_t n)
     return n > 1 ? (square - (double)n) / ((double)n * (double)(n - 1)) : 0.0;
 }
 
-static double element(const kin_stepper *s, const void *rows, int64_t i)
-{
-    if (s->programs->backend->real == KIN_F64) return ((const double *)rows)[i];
-    return (double)((const float *)rows)[i];
-}
-
 kin_status kin_stepper_spread(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_spread *out)
 {
     kin_backend *b = s->programs->backend;
     const int64_t width = s->programs->cfg.embed_dim, row_bytes = width * (int64_t)real_size(s);
     char *image = s->rows, *text = s->rows + ROWS * row_bytes;
     double pair = 0.0;
+    *out = (kin_spread){0};
+    if (s->fused && s->fused->cfg.weight[KIN_ITC] <= 0.0) return cx->status; /* no embeddings were made */
     memset(s->sum, 0, 2 * (size_t)width * sizeof *s->sum);
     for (int64_t from = 0; from < p->n; from += ROWS) {
         const int64_t n = kin_min64(ROWS, p->n - from);

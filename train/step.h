@@ -5,15 +5,7 @@
  * each chunk's forward again with backward from that gradient. Activations of one chunk exist at a time. */
 #ifndef KIN_STEP_H
 #define KIN_STEP_H
-#include "train/programs.h"
-
-/* One batch in host memory; image i belongs to text i, texts n.. are hard negatives. */
-typedef struct kin_pairs {
-    int64_t n, texts;      /* pairs; captions, texts >= n */
-    const uint8_t *images; /* [n, S, S, 3] */
-    const int32_t *ids;    /* [off[texts]] */
-    const int32_t *off;    /* [texts + 1] */
-} kin_pairs;
+#include "train/fused_step.h"
 
 typedef struct kin_stepper {
     kin_programs *programs;
@@ -25,6 +17,8 @@ typedef struct kin_stepper {
     char *rows;   /* some rows of both embeddings, in real, brought home for kin_stepper_spread */
     double *sum;  /* [2 E] for it as well */
     double flops; /* floating-point operations of the last run, exact for its live sizes */
+    kin_fused_stepper *fused; /* not NULL: steps are over pairs */
+    float *image_rows, *text_rows; /* for hard false pairs: embeddings on the host, [batch, E], [texts, E] */
     bool check;   /* of kin_run: name the first step that writes a NaN or Inf */
 } kin_stepper;
 
@@ -32,6 +26,10 @@ typedef struct kin_stepper {
 kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_t batch, int64_t texts,
                             int64_t chunk);
 void kin_stepper_close(kin_stepper *s);
+
+/* Steps over pairs from now on (train/fused_step.h). KIN_ARG for what the model cannot do; KIN_UNSUPPORTED with
+ * chunk < batch. */
+kin_status kin_stepper_fuse(kin_ctx *cx, kin_stepper *s, const kin_fused_cfg *cfg);
 
 /* Compiles what a batch with texts of these lengths will need, and runs nothing. */
 kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengths, int64_t texts);

@@ -76,6 +76,21 @@ static json_t *named_json(kin_ctx *cx, const kin_config *c)
     return json;
 }
 
+/* Does the run ask more of pairs than similar embeddings? */
+static bool asks_pairs(const kin_config *c)
+{
+    return c->loss_itm > 0.0 || c->loss_mlm > 0.0 || c->loss_mim > 0.0 || c->loss_cls > 0.0;
+}
+
+/* The heads that the losses are of. */
+static kin_status add_heads(kin_ctx *cx, const kin_config *c, json_t *json)
+{
+    if (c->loss_itm > 0.0) KIN_TRY(kin_model_cfg_override(cx, json, "heads.itm", "true"));
+    if (c->loss_mlm > 0.0) KIN_TRY(kin_model_cfg_override(cx, json, "heads.mlm", "true"));
+    if (c->loss_mim > 0.0) KIN_TRY(kin_model_cfg_override(cx, json, "heads.mim", "true"));
+    return cx->status;
+}
+
 /* The model's JSON with everything that the options say about it. */
 static json_t *model_json(kin_ctx *cx, const kin_config *c)
 {
@@ -88,9 +103,42 @@ static json_t *model_json(kin_ctx *cx, const kin_config *c)
     if (c->scale_init > 0.0) override(cx, json, "init_logit_scale", log(c->scale_init));
     if (strcmp(c->loss, "siglip") == 0 && !json_object_get(json, "init_logit_bias"))
         override(cx, json, "init_logit_bias", -10.0);
+    add_heads(cx, c, json);
     if (cx->status == KIN_OK) return json;
     json_decref(json);
     return NULL;
+}
+
+static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    const kin_model_cfg *m = &t->model->cfg;
+    const bool automatic = strcmp(c->itm_negatives, "auto") == 0;
+    if (!asks_pairs(c)) return KIN_OK;
+    const kin_fused_cfg f = {
+        .wiring = {.hard = c->loss_itm > 0.0 && (automatic ? kin_fusions[m->fusion.kind].towers
+                                                           : strcmp(c->itm_negatives, "hard") == 0),
+                   .mlm_rate = c->mlm_rate,
+                   .mim_rate = c->mim_rate,
+                   .drop_image = c->drop_image,
+                   .drop_text = c->drop_text},
+        .weight = {[KIN_ITC] = c->loss_itc,
+                   [KIN_ITM] = c->loss_itm,
+                   [KIN_MLM] = c->loss_mlm,
+                   [KIN_MIM] = c->loss_mim,
+                   [KIN_CLS] = c->loss_cls}};
+    return kin_stepper_fuse(cx, &t->stepper, &f);
+}
+
+kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b)
+{
+    (void)t;
+    return (kin_pairs){.n = b->n,
+                       .texts = b->texts,
+                       .images = b->images,
+                       .ids = b->ids,
+                       .off = b->off,
+                       .image_of = b->image_of};
 }
 
 static kin_status open_model(kin_ctx *cx, kin_trainer *t)
@@ -211,6 +259,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     };
     const int64_t texts = c->batch * (c->captions + c->negatives);
     KIN_TRY(kin_stepper_open(cx, &t->stepper, &t->programs, c->batch, texts, c->chunk));
+    KIN_TRY(open_pairs(cx, t));
     if (t->val) KIN_TRY(kin_embedder_open(cx, &t->embedder, t->model, &t->programs, c->eval_batch));
     return KIN_OK;
 }

@@ -52,6 +52,9 @@ typedef struct kin_trainer {
 /* How a run's options say that a split of its data is opened. */
 kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split);
 
+/* A batch as the step takes it; valid as long as the batch. */
+kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b);
+
 /* Of the trainer's own loader. */
 kin_loader_cfg kin_trainer_loader(const kin_trainer *t);
 

@@ -29,6 +29,8 @@ static inline vf slope(int kind, vf x)
                     vfma(x * x, vset(6.0f * 0.79788456f * 0.044715f), vset(2.0f * 0.79788456f)), s);
     case KIN_ACT_quick_gelu: s = share(kind, x); return vfma(x * s * (one - s), vset(1.702f), s);
     case KIN_ACT_silu: s = share(kind, x); return vfma(x * s, one - s, s);
+    case KIN_ACT_sigmoid: s = vsigmoid(x); return s * (one - s);
+    case KIN_ACT_tanh: s = vsigmoid(vset(2.0f) * x); return vset(4.0f) * s * (one - s);
     default: return share(kind, x);
     }
 }
@@ -39,6 +41,10 @@ __attribute__((always_inline)) static inline void acts(int kind, int64_t n, cons
         vf v = vread(x + k, n - k);
         if (kind == KIN_ACT_relu)
             v = vmax(v, vset(0.0f));
+        else if (kind == KIN_ACT_sigmoid)
+            v = vsigmoid(v);
+        else if (kind == KIN_ACT_tanh)
+            v = vfma(vset(2.0f), vsigmoid(vset(2.0f) * v), vset(-1.0f));
         else
             v *= share(kind, v);
         vwrite(y + k, v, n - k);

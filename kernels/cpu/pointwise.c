@@ -41,6 +41,42 @@ void CPU(add_bwd)(const kin_call *c)
     }
 }
 
+/* ---- mul ---- */
+
+void CPU(mul_fwd)(const kin_call *c)
+{
+    const int64_t count = kin_count(&c->out[0]), pieces = pieces_of(count, PIECE);
+    const float *a = c->in[0].ptr, *b = c->in[1].ptr;
+    float *y = c->out[0].ptr;
+    const int threads = threads_for(c->dev, pieces);
+    PARALLEL_FOR
+    for (int64_t i = 0; i < pieces; i++) {
+        const span s = piece(count, PIECE, i);
+        for (int64_t k = s.from; k < s.to; k++) y[k] = a[k] * b[k];
+    }
+}
+
+static void times(const float *dy, const float *other, float *dx, span s, bool add)
+{
+    if (!add)
+        for (int64_t k = s.from; k < s.to; k++) dx[k] = dy[k] * other[k];
+    else
+        for (int64_t k = s.from; k < s.to; k++) dx[k] += dy[k] * other[k];
+}
+
+void CPU(mul_bwd)(const kin_call *c)
+{
+    const int64_t count = kin_count(&c->out[0]), pieces = pieces_of(count, PIECE);
+    const int threads = threads_for(c->dev, pieces);
+    if (no_cotangent(c, 2)) return;
+    PARALLEL_FOR
+    for (int64_t i = 0; i < pieces; i++) {
+        const span s = piece(count, PIECE, i);
+        for (int k = 0; k < 2; k++)
+            if (wanted(c, k)) times(c->dout[0].ptr, c->in[1 - k].ptr, c->din[k].ptr, s, adds(c, k));
+    }
+}
+
 /* ---- scale ---- */
 
 void CPU(scale_fwd)(const kin_call *c)

@@ -16,6 +16,8 @@ __device__ static inline float act_of(int kind, float x)
     case KIN_ACT_quick_gelu: return x * sigmoid(1.702f * x);
     case KIN_ACT_silu: return x * sigmoid(x);
     case KIN_ACT_relu: return x > 0.0f ? x : 0.0f;
+    case KIN_ACT_sigmoid: return sigmoid(x);
+    case KIN_ACT_tanh: return tanhf(x);
     default: return x;
     }
 }
@@ -38,6 +40,8 @@ __device__ static inline float slope_of(int kind, float x)
         return s + x * s * (1.0f - s);
     }
     case KIN_ACT_relu: return x > 0.0f ? 1.0f : 0.0f;
+    case KIN_ACT_sigmoid: return sigmoid(x) * (1.0f - sigmoid(x));
+    case KIN_ACT_tanh: return 1.0f - tanhf(x) * tanhf(x);
     default: return 1.0f;
     }
 }

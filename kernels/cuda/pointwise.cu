@@ -24,6 +24,42 @@ void kin_cuda_add_fwd(const kin_call *c)
     });
 }
 
+/* ---- mul ---- */
+
+template <class T> __global__ void mul_forward(int64_t count, const T *a, const T *b, T *y)
+{
+    for (EACH(k, count)) store(y + k, load(a + k) * load(b + k));
+}
+
+template <class T>
+__global__ void mul_backward(int64_t count, const float *dy, const T *other, float *dx, bool add)
+{
+    for (EACH(k, count)) put(dx + k, dy[k] * load(other + k), add);
+}
+
+void kin_cuda_mul_fwd(const kin_call *c)
+{
+    const int64_t count = kin_count(&c->out[0]);
+    by_type(c, c->in[0], [&](auto zero) {
+        typedef decltype(zero) T;
+        RUN(dev_of(c), dim3(blocks_for(count, BLOCK)), dim3(BLOCK), 0, mul_forward<T>, count,
+            ptr<const T>(c->in[0]), ptr<const T>(c->in[1]), ptr<T>(c->out[0]));
+    });
+}
+
+void kin_cuda_mul_bwd(const kin_call *c)
+{
+    const int64_t count = kin_count(&c->out[0]);
+    if (no_cotangent(c, 2)) return;
+    by_type(c, c->in[0], [&](auto zero) {
+        typedef decltype(zero) T;
+        for (int i = 0; i < 2; i++)
+            if (wanted(c, i))
+                RUN(dev_of(c), dim3(blocks_for(count, BLOCK)), dim3(BLOCK), 0, mul_backward<T>, count,
+                    ptr<const float>(c->dout[0]), ptr<const T>(c->in[1 - i]), ptr<float>(c->din[i]), adds(c, i));
+    });
+}
+
 /* Of add and cast: the gradient goes through. */
 static void pass(const kin_call *c, int inputs)
 {

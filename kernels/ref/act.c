@@ -23,6 +23,8 @@ real REF(act)(int kind, real x)
     case KIN_ACT_quick_gelu: return x * sigmoid((real)1.702 * x);
     case KIN_ACT_silu: return x * sigmoid(x);
     case KIN_ACT_relu: return x > 0 ? x : 0;
+    case KIN_ACT_sigmoid: return sigmoid(x);
+    case KIN_ACT_tanh: return R(tanh)(x);
     default: return x;
     }
 }
@@ -45,6 +47,8 @@ real REF(act_slope)(int kind, real x)
         return s + x * s * ((real)1 - s);
     }
     case KIN_ACT_relu: return x > 0 ? 1 : 0;
+    case KIN_ACT_sigmoid: return sigmoid(x) * ((real)1 - sigmoid(x));
+    case KIN_ACT_tanh: return (real)1 - R(tanh)(x) * R(tanh)(x);
     default: return 1;
     }
 }

@@ -13,6 +13,19 @@ void REF(add_bwd)(const kin_call *c)
             put(c, i, k, (double)cotangent(c, 0, k));
 }
 
+void REF(mul_fwd)(const kin_call *c)
+{
+    for (int64_t k = 0; k < kin_count(&c->out[0]); k++)
+        set(&c->out[0], k, (double)(get(&c->in[0], k) * get(&c->in[1], k)));
+}
+
+void REF(mul_bwd)(const kin_call *c)
+{
+    for (int i = 0; i < 2; i++)
+        for (int64_t k = 0; k < kin_count(&c->out[0]) && wanted(c, i); k++)
+            put(c, i, k, (double)(cotangent(c, 0, k) * get(&c->in[1 - i], k)));
+}
+
 void REF(scale_fwd)(const kin_call *c)
 {
     const int64_t width = kin_cols(&c->in[0]);

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 MOST = 256
-ACT = ["none", "gelu", "gelu_tanh", "quick_gelu", "silu", "relu"]
+ACT = ["none", "gelu", "gelu_tanh", "quick_gelu", "silu", "relu", "sigmoid", "tanh"]
 
 
 def act(kind, x):
@@ -29,6 +29,10 @@ def act(kind, x):
         return F.silu(x)
     if name == "relu":
         return F.relu(x)
+    if name == "sigmoid":
+        return torch.sigmoid(x)
+    if name == "tanh":
+        return torch.tanh(x)
     return x
 
 
@@ -226,6 +230,19 @@ def xent(a, z, labels, *_):
     return [F.cross_entropy(z, target, label_smoothing=struct.unpack("f", a)[0], ignore_index=-100)]
 
 
+def target(a, z, q, *_):
+    kind = struct.unpack("i", a)[0]
+    if kind == 2:
+        return [F.mse_loss(z, q)]
+    counts = q[:, 0] >= 0
+    if not counts.any():
+        return [0.0 * z.sum()]
+    z, q = z[counts], q[counts]
+    if kind == 1:
+        return [F.binary_cross_entropy_with_logits(z, q, reduction="sum") / len(z)]
+    return [(torch.logsumexp(z, 1) - (q * z).sum(1)).mean()]
+
+
 def cast(a, x, *_):
     kind = struct.unpack("i", a)[0]
     to = {0: torch.float64, 2: torch.bfloat16, 3: torch.float16}[kind]
@@ -236,8 +253,10 @@ OPS = dict(
     linear=linear, attention=attention, layernorm=layernorm, rmsnorm=rmsnorm, l2norm=l2norm, embedding=embedding,
     tokens=tokens, repeat=repeat, patchify=patchify, patch_drop=patch_drop, conv2d=conv2d, dropout=dropout, pool=pool,
     concat=concat, slice=slice_, take=take, infonce=infonce, siglip=siglip, triplet=triplet, xent=xent, cast=cast,
+    target=target,
     act=lambda a, x, *_: [act(struct.unpack("i", a)[0], x)],
     add=lambda a, x, y, *_: [x + y],
+    mul=lambda a, x, y, *_: [x * y],
     scale=lambda a, x, g, *_: [x * g],
 )
 

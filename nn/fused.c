@@ -1,0 +1,71 @@
+#include "nn/fused.h"
+
+static kin_wires wires(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z)
+{
+    const kin_fusion_row *f = &kin_fusions[m->fusion.kind];
+    kin_wires w = {0};
+    if (!f->patches) w.pair_images = kin_index_input(g, "pair images", "pairs", z->pairs, 0);
+    if (!f->rows) {
+        w.pair_texts = kin_index_input(g, "pair texts", "pairs", z->pairs, 0);
+        return w;
+    }
+    w.row_off = kin_index_input(g, "row off", "pairs", z->pairs, 1);
+    w.row_texts = kin_index_input(g, "row texts", "rows", z->rows, 0);
+    if (!f->patches) return w;
+    w.row_images = kin_index_input(g, "row images", "rows", z->rows, 0);
+    w.row_kinds = kin_index_input(g, "row kinds", "rows", z->rows, 0);
+    if (!f->experts || m->fusion.pair_layers == m->fusion.trunk.layers) return w;
+    w.vision_of = kin_index_input(g, "vision of", "rows", z->rows, 0);
+    w.text_of = kin_index_input(g, "text of", "rows", z->rows, 0);
+    w.vision_rows = kin_index_input(g, "vision rows", "vision rows", z->vision_rows, 0);
+    w.text_rows = kin_index_input(g, "text rows", "text rows", z->text_rows, 0);
+    return w;
+}
+
+static kin_val features(kin_graph *g, const char *name, const char *symbol, int64_t capacity, int64_t width)
+{
+    const int rows = kin_dim(g, symbol, capacity);
+    return kin_input(g, name, kin_rows_of(g, KIN_F32, rows, 1, 0, 2, width), false);
+}
+
+static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z, bool cached, kin_fusion_in *in)
+{
+    if (cached) {
+        in->image.embedding = features(g, "image features", "images", z->images, m->embed_dim);
+        in->text.embedding = features(g, "text features", "texts", z->texts, m->embed_dim);
+        return;
+    }
+    in->images = kin_images_input(g, m, z->images);
+    in->ids = kin_texts_input(g, z->texts, z->tokens, &in->off);
+    if (!kin_fusions[m->fusion.kind].towers) return;
+    in->image = kin_image_tower(g, m, in->images);
+    in->text = kin_text_tower(g, m, in->ids, in->off);
+    in->image.embedding = kin_normalised(g, "image_embedding", in->image.embedding);
+    in->text.embedding = kin_normalised(g, "text_embedding", in->text.embedding);
+}
+
+kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
+                                const kin_loss_cfg *c, const kin_fused_sizes *sizes, const kin_fused_want *want)
+{
+    kin_fused_model out = {0};
+    kin_fusion_in in = {.sizes = sizes};
+    towers(g, m, sizes, want->features, &in);
+    if (want->head[KIN_ITC]) {
+        const kin_val i = kin_index_input(g, "itc images", "itc images", sizes->itc_images, 0);
+        const kin_val t = kin_index_input(g, "itc texts", "itc texts", sizes->itc_texts, 0);
+        out.image = kin_op1(g, take, "itc_images", NULL, in.image.embedding, i);
+        out.text = kin_op1(g, take, "itc_texts", NULL, in.text.embedding, t);
+        if (want->losses) out.loss[KIN_ITC] = loss->build(g, m, c, out.image, out.text);
+    }
+    bool asked = false;
+    for (int k = KIN_ITM; k < KIN_OBJECTIVES; k++) asked |= want->head[k];
+    if (!asked) return out;
+    in.w = wires(g, m, sizes);
+    const kin_fused f = kin_fusions[m->fusion.kind].build(g, m, &in);
+    for (int k = KIN_ITM; k < KIN_OBJECTIVES; k++) {
+        if (!want->head[k]) continue;
+        out.logits[k] = kin_objectives[k].logits(g, m, &in, &f);
+        if (want->losses) out.loss[k] = kin_objectives[k].loss(g, m, &in, out.logits[k]);
+    }
+    return out;
+}

@@ -1,0 +1,26 @@
+/* fused: the whole model over pairs: towers (each runs once), fusion, heads, losses. */
+#ifndef KIN_FUSED_H
+#define KIN_FUSED_H
+#include "nn/dual_encoder.h"
+#include "nn/head.h"
+
+/* What of it is built. */
+typedef struct kin_fused_want {
+    bool head[KIN_OBJECTIVES]; /* those that the model has */
+    bool losses;               /* and not only logits */
+    bool features;             /* embeddings are inputs "image features" [images, E], "text features" [texts, E] (of
+                                  length 1) instead of images and ids: towers that do not learn, computed before */
+} kin_fused_want;
+
+typedef struct kin_fused_model {
+    kin_val image, text;            /* [itc images, E], [itc texts, E]; only with itc */
+    kin_val logits[KIN_OBJECTIVES]; /* itm [P, 2], mlm [words, V], mim [patches, 3 p p], cls [P, classes] */
+    kin_val loss[KIN_OBJECTIVES];   /* scalars */
+} kin_fused_model;
+
+/* Inputs: of the towers (nn/dual_encoder.h), of the wiring (nn/fusion.h), of the heads (nn/head.h); for itc "itc images"
+ * and "itc texts" i32: which of them the contrastive loss sees, pair i at i, more texts behind. */
+kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
+                                const kin_loss_cfg *c, const kin_fused_sizes *sizes, const kin_fused_want *want);
+
+#endif
