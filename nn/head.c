@@ -1,5 +1,7 @@
 #include "nn/head.h"
 
+#include <math.h>
+
 #include "nn/linear.h"
 #include "nn/vit.h"
 
@@ -49,6 +51,12 @@ static kin_val itm_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_i
     return labelled(g, "loss_itm", logits, "itm labels", "pairs", in->sizes->pairs);
 }
 
+static double itm_chance(const kin_model_cfg *m, double share)
+{
+    (void)m;
+    return share > 0.0 && share < 1.0 ? -share * log(share) - (1.0 - share) * log1p(-share) : 0.0;
+}
+
 /* ---- mlm ---- */
 
 static bool has_mlm(const kin_model_cfg *m)
@@ -85,6 +93,12 @@ static kin_val mlm_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_i
     return labelled(g, "loss_mlm", logits, "word labels", "words", in->sizes->words);
 }
 
+static double mlm_chance(const kin_model_cfg *m, double share)
+{
+    (void)share;
+    return log((double)m->text.vocab);
+}
+
 /* ---- mim ---- */
 
 static bool has_mim(const kin_model_cfg *m)
@@ -106,6 +120,13 @@ static kin_val mim_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_i
     const kin_val all = kin_op1(g, patchify, "pixels", &cut, in->images);
     const kin_val want = kin_op1(g, take, "masked_pixels", NULL, all, from);
     return kin_op1(g, target, "loss_mim", &((kin_target_attr){.kind = KIN_TARGET_MSE}), pixels, want);
+}
+
+static double mim_chance(const kin_model_cfg *m, double share)
+{
+    (void)m;
+    (void)share;
+    return 1.0;
 }
 
 /* ---- cls ---- */
@@ -130,10 +151,16 @@ static kin_val cls_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_i
     return kin_op1(g, target, "loss_cls", &((kin_target_attr){.kind = KIN_TARGET_BCE}), logits, q);
 }
 
+static double cls_chance(const kin_model_cfg *m, double share)
+{
+    (void)share;
+    return m->heads.many ? (double)m->heads.classes * log(2.0) : log((double)m->heads.classes);
+}
+
 const kin_objective_row kin_objectives[KIN_OBJECTIVES] = {
-    [KIN_ITC] = {"itc", has_itc, NULL, NULL},
-    [KIN_ITM] = {"itm", has_itm, itm_logits, itm_loss},
-    [KIN_MLM] = {"mlm", has_mlm, mlm_logits, mlm_loss},
-    [KIN_MIM] = {"mim", has_mim, mim_pixels, mim_loss},
-    [KIN_CLS] = {"cls", has_cls, cls_logits, cls_loss},
+    [KIN_ITC] = {"itc", has_itc, NULL, NULL, NULL},
+    [KIN_ITM] = {"itm", has_itm, itm_logits, itm_loss, itm_chance},
+    [KIN_MLM] = {"mlm", has_mlm, mlm_logits, mlm_loss, mlm_chance},
+    [KIN_MIM] = {"mim", has_mim, mim_pixels, mim_loss, mim_chance},
+    [KIN_CLS] = {"cls", has_cls, cls_logits, cls_loss, cls_chance},
 };

@@ -21,6 +21,9 @@ typedef struct kin_objective_row {
      * (-1: not asked) or "class targets" [P, classes] (first one < 0: not asked). */
     kin_val (*logits)(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, const kin_fused *f);
     kin_val (*loss)(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, kin_val logits);
+    /* Expected loss of a model that knows nothing but how often each answer is right; share: of itm, of true pairs.
+     * mim: pixels have variance 1 or so. Of itc NULL: the loss itself says (kin_loss_row). */
+    double (*chance)(const kin_model_cfg *m, double share);
 } kin_objective_row;
 
 extern const kin_objective_row kin_objectives[KIN_OBJECTIVES];

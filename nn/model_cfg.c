@@ -22,7 +22,7 @@ static const char *const top_keys[] = {"embed_dim",       "vision_cfg",  "text_c
 static const char *const fusion_keys[] = {"kind", "width",     "heads",   "layers",  "mlp_ratio", "norm", "eps", "act",
                                           "dropout", "drop_path", "combine", "hidden", "gated", "pair_layers",
                                           "ls_init_value", NULL};
-static const char *const head_keys[] = {"itm", "mlm", "mim", "classes", "many", NULL};
+static const char *const head_keys[] = {"itm", "mlm", "mim", "classes", "many", "names", NULL};
 static const char *const kin_top_keys[] = {"vision", "text", "fusion", "heads", NULL};
 
 static bool listed(const char *const *list, const char *key)
@@ -253,6 +253,10 @@ static kin_status read_heads(kin_ctx *cx, const char *what, const json_t *kin, k
     h->mim = kin_json_bool(cx, kin, "mim", false);
     h->classes = kin_json_int(cx, kin, "classes", 0, 0, 1 << 20);
     h->many = kin_json_bool(cx, kin, "many", false);
+    const json_t *names = json_object_get(kin, "names");
+    if (names && (!json_is_array(names) || (int64_t)json_array_size(names) != h->classes))
+        return kin_fail(cx, KIN_FORMAT, "%s: kin_cfg.heads.names must list the names of its %lld classes", what,
+                        (long long)h->classes);
     if (cx->status != KIN_OK) return cx->status;
     if (!m->fusion.kind && (h->itm || h->mlm || h->mim || h->classes))
         return kin_fail(cx, KIN_FORMAT,

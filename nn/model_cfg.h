@@ -70,7 +70,7 @@ typedef struct kin_fusion_cfg {
 /* What is asked of fused pairs (nn/head.h). */
 typedef struct kin_heads_cfg {
     bool itm, mlm, mim;
-    int64_t classes; /* 0: none */
+    int64_t classes; /* 0: none. Their names are "names" in the JSON, in order; data is numbered after them */
     bool many;       /* several answers may be right at once: a sigmoid each instead of a softmax */
 } kin_heads_cfg;
 

@@ -49,6 +49,12 @@ static double percent(const json_t *m, const char *key)
 
 static void evaluated(void *user, int64_t step, const json_t *m, bool best)
 {
+    if (json_object_get(m, "accuracy")) {
+        fprintf(stderr, "%seval at step %lld: %.1f %% of %lld examples are right%s\n",
+                *(const bool *)user ? "\r\033[K" : "", (long long)step, percent(m, "accuracy"),
+                (long long)json_integer_value(json_object_get(m, "examples")), best ? "  *best" : "");
+        return;
+    }
     fprintf(stderr,
             "%seval at step %lld: text->image R@1/5/10 %.1f/%.1f/%.1f, image->text %.1f/%.1f/%.1f (chance "
             "R@1 %.1f)",
@@ -161,7 +167,7 @@ static kin_status train(kin_ctx *cx, const kin_config *c)
                         t.out);
             printf("%s: step %lld of %lld", t.out, (long long)t.state.step, (long long)t.lr.steps);
             if (t.state.best >= 0.0)
-                printf(", best %s %.4f at step %lld", c->keep, t.state.best, (long long)t.state.best_step);
+                printf(", best %s %.4f at step %lld", kin_trainer_keep(&t), t.state.best, (long long)t.state.best_step);
             printf("\n");
         }
     }

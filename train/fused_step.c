@@ -102,6 +102,21 @@ static kin_program *program_for(kin_ctx *cx, kin_fused_stepper *s)
     return kin_programs_fused(cx, s->programs, true, &s->cfg.wiring.want, &z);
 }
 
+static double chance_of(const kin_fused_stepper *s)
+{
+    const kin_wiring *w = &s->wiring;
+    int64_t asked = 0, yes = 0;
+    double sum = 0.0;
+    for (int64_t p = 0; p < w->now.pairs; p++) {
+        asked += w->itm_labels[p] >= 0;
+        yes += w->itm_labels[p] > 0;
+    }
+    const double share = asked ? (double)yes / (double)asked : 0.0;
+    for (int k = KIN_ITM; k < KIN_OBJECTIVES; k++)
+        if (s->cfg.weight[k] > 0.0) sum += s->cfg.weight[k] * kin_objectives[k].chance(&s->model, share);
+    return sum;
+}
+
 kin_status kin_fused_stepper_run(kin_ctx *cx, kin_fused_stepper *s, const kin_pairs *p, const kin_run *how,
                                  const float *image, const float *text, double scale, void *image_out,
                                  void *text_out, double *loss)
@@ -122,6 +137,7 @@ kin_status kin_fused_stepper_run(kin_ctx *cx, kin_fused_stepper *s, const kin_pa
     }
     KIN_TRY(kin_program_run(cx, program, &run));
     s->flops = kin_program_cost(program, -1).flops;
+    s->chance = chance_of(s);
     *loss = 0.0;
     for (int k = 0; k < KIN_OBJECTIVES; k++) {
         s->loss[k] = s->cfg.weight[k] > 0.0 ? number_at(s, line(s, k)) : 0.0;

@@ -21,6 +21,7 @@ typedef struct kin_fused_stepper {
     void *io; /* losses and their cotangents, a line each, in real */
     int64_t io_bytes;
     double loss[KIN_OBJECTIVES]; /* of the last batch, unweighted */
+    double chance;               /* weighted, of all but itc: the loss of a model that knows nothing */
     double flops;
 } kin_fused_stepper;
 

@@ -58,14 +58,14 @@ static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin
     kin_trainer *t = l->t;
     const double now = kin_now(), passed = now - l->since, waited = kin_loader_waited(t->loader);
     const int64_t done = t->state.step, side = t->model->cfg.vision.image_size;
-    const kin_loss_cfg *c = &t->programs.loss_cfg;
+    const kin_fused_stepper *fused = t->stepper.fused;
     const double each = (now - l->started) / (double)(done - l->first);
     kin_progress p = {
         .step = done,
         .steps = t->lr.steps,
         .epochs = batch->epochs,
         .loss = loss,
-        .chance = t->loss->chance(c, pairs->n, pairs->texts),
+        .chance = kin_stepper_chance(&t->stepper, pairs->n, pairs->texts),
         .lr = lr,
         .norm = norm,
         .scale = logit_scale(cx, t),
@@ -77,26 +77,32 @@ static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin
         .tokens = pairs->off[pairs->texts],
     };
     KIN_TRY(kin_stepper_spread(cx, &t->stepper, pairs, &p.spread));
-    kin_count_duplicates(pairs, side * side * 3, l->digest, &p.same_captions, &p.same_pictures);
+    if (!fused || fused->cfg.weight[KIN_ITC] > 0.0) /* to others they are no trouble */
+        kin_count_duplicates(pairs, side * side * 3, l->digest, &p.same_captions, &p.same_pictures);
     l->since = now;
     l->waited = waited;
     l->pairs = 0;
     if (l->o && l->o->progress) l->o->progress(l->o->user, &p);
     kin_watch_progress(cx, &l->watch, t, &p, passed);
-    return record(
-        cx, l,
+    json_t *line =
         json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "step",
                   (json_int_t)p.step, "epoch", p.epochs, "loss", p.loss, "chance", p.chance, "lr", p.lr,
                   "grad_norm", p.norm, "logit_scale", p.scale, "pairs_per_s", p.pairs_per_s, "data_share",
                   p.data_share, "flops", p.flops, "image_cosine", p.spread.image, "text_cosine",
                   p.spread.text, "pair_cosine", p.spread.pair, "same_captions", (json_int_t)p.same_captions,
-                  "same_pictures", (json_int_t)p.same_pictures, "tokens", (json_int_t)p.tokens));
+                  "same_pictures", (json_int_t)p.same_pictures, "tokens", (json_int_t)p.tokens);
+    for (int k = 0; fused && k < KIN_OBJECTIVES; k++) {
+        char name[16];
+        snprintf(name, sizeof name, "loss_%s", kin_objectives[k].name);
+        if (fused->cfg.weight[k] > 0.0) json_object_set_new(line, name, json_real(fused->loss[k]));
+    }
+    return record(cx, l, line);
 }
 
 /* The number that decides what is best; KIN_ARG names those there are. */
 static kin_status kept(kin_ctx *cx, const loop *l, const json_t *metrics, double *value)
 {
-    const char *want = l->t->cfg->keep, *key;
+    const char *want = kin_trainer_keep(l->t), *key;
     const json_t *v = json_object_get(metrics, want);
     if (json_is_number(v)) {
         *value = json_number_value(v);

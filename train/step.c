@@ -269,6 +269,12 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
     return kin_backend_check(cx, s->programs->backend);
 }
 
+double kin_stepper_chance(const kin_stepper *s, int64_t pairs, int64_t texts)
+{
+    const double itc = s->programs->loss->chance(&s->programs->loss_cfg, pairs, texts);
+    return s->fused ? s->fused->chance + s->fused->cfg.weight[KIN_ITC] * itc : itc;
+}
+
 /* The mean over i != j of x_i . x_j is (|sum x|^2 - n) / (n (n - 1)) for vectors of length 1. */
 static double mean_cosine(const double *sum, int64_t width, int64_t n)
 {

@@ -38,6 +38,9 @@ kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengt
  * token bucket it allocates nothing. */
 kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs, uint64_t key, double *loss);
 
+/* The loss of a model that knows nothing, for a batch like the last. */
+double kin_stepper_chance(const kin_stepper *s, int64_t pairs, int64_t texts);
+
 /* How the embeddings of the last batch lie: mean cosines (they are normalised). */
 typedef struct kin_spread {
     double image, text; /* of two different pictures, of two different captions; 1: collapsed */

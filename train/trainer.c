@@ -23,11 +23,13 @@ static kin_status open_data(kin_ctx *cx, kin_trainer *t)
                         "train-data is not set: shards ('DIR/{000..009}.tar'), a CSV, a JSON or a folder");
     kin_dataset_cfg d = kin_data_cfg(c, c->train_split);
     d.twins = c->negatives > 0;
+    d.labels = c->loss_cls > 0.0 ? KIN_LABELS_MUST : KIN_LABELS_PAIRS;
     t->train = kin_dataset_open_as(cx, c->train_data, &d);
     if (!t->train) return kin_within(cx, "training data");
     d.split = c->val_split;
     d.twins = false;
     if (*c->val_data) t->val = kin_dataset_open_as(cx, c->val_data, &d);
+    if (t->val && t->train->classes > 0) kin_dataset_classes(cx, t->val, t->train->class_name, t->train->classes);
     return cx->status == KIN_OK ? KIN_OK : kin_within(cx, "validation data");
 }
 
@@ -83,16 +85,26 @@ static bool asks_pairs(const kin_config *c)
 }
 
 /* The heads that the losses are of. */
-static kin_status add_heads(kin_ctx *cx, const kin_config *c, json_t *json)
+static kin_status add_heads(kin_ctx *cx, const kin_config *c, const kin_dataset *d, json_t *json)
 {
+    char classes[32];
     if (c->loss_itm > 0.0) KIN_TRY(kin_model_cfg_override(cx, json, "heads.itm", "true"));
     if (c->loss_mlm > 0.0) KIN_TRY(kin_model_cfg_override(cx, json, "heads.mlm", "true"));
     if (c->loss_mim > 0.0) KIN_TRY(kin_model_cfg_override(cx, json, "heads.mim", "true"));
+    if (c->loss_cls <= 0.0) return KIN_OK;
+    json_t *names = json_array();
+    for (int64_t k = 0; k < d->classes; k++) json_array_append_new(names, json_string(d->class_name[k]));
+    char *list = json_dumps(names, JSON_COMPACT);
+    json_decref(names);
+    snprintf(classes, sizeof classes, "%lld", (long long)d->classes);
+    kin_model_cfg_override(cx, json, "heads.classes", classes);
+    if (list) kin_model_cfg_override(cx, json, "heads.names", list);
+    free(list);
     return cx->status;
 }
 
 /* The model's JSON with everything that the options say about it. */
-static json_t *model_json(kin_ctx *cx, const kin_config *c)
+static json_t *model_json(kin_ctx *cx, const kin_config *c, const kin_dataset *d)
 {
     json_t *json = named_json(cx, c);
     if (!json) return NULL;
@@ -103,7 +115,7 @@ static json_t *model_json(kin_ctx *cx, const kin_config *c)
     if (c->scale_init > 0.0) override(cx, json, "init_logit_scale", log(c->scale_init));
     if (strcmp(c->loss, "siglip") == 0 && !json_object_get(json, "init_logit_bias"))
         override(cx, json, "init_logit_bias", -10.0);
-    add_heads(cx, c, json);
+    add_heads(cx, c, d, json);
     if (cx->status == KIN_OK) return json;
     json_decref(json);
     return NULL;
@@ -115,6 +127,8 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
     const kin_model_cfg *m = &t->model->cfg;
     const bool automatic = strcmp(c->itm_negatives, "auto") == 0;
     if (!asks_pairs(c)) return KIN_OK;
+    if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
+    if (c->loss_cls > 0.0 && m->heads.many) t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
     const kin_fused_cfg f = {
         .wiring = {.hard = c->loss_itm > 0.0 && (automatic ? kin_fusions[m->fusion.kind].towers
                                                            : strcmp(c->itm_negatives, "hard") == 0),
@@ -132,18 +146,24 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
 
 kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b)
 {
-    (void)t;
+    const int64_t classes = t->train->classes;
+    for (int64_t i = 0; t->labels && i < b->n; i++) {
+        t->labels[i] = t->train->label[b->pair[i]].label;
+        if (t->targets) kin_dataset_target(t->train, b->pair[i], t->targets + i * classes);
+    }
     return (kin_pairs){.n = b->n,
                        .texts = b->texts,
                        .images = b->images,
                        .ids = b->ids,
                        .off = b->off,
-                       .image_of = b->image_of};
+                       .image_of = b->image_of,
+                       .labels = t->labels,
+                       .targets = t->targets};
 }
 
 static kin_status open_model(kin_ctx *cx, kin_trainer *t)
 {
-    json_t *json = model_json(cx, t->cfg);
+    json_t *json = model_json(cx, t->cfg, t->train);
     if (!json) return cx->status;
     const int64_t vocab =
         kin_json_int(cx, json_object_get(json, "text_cfg"), "vocab_size", 49408, 1, 1 << 24);
@@ -264,6 +284,12 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     return KIN_OK;
 }
 
+const char *kin_trainer_keep(const kin_trainer *t)
+{
+    const bool labelled = t->val && t->val->classes > 0;
+    return labelled && !kin_config_given(t->cfg, "keep") ? "accuracy" : t->cfg->keep;
+}
+
 kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
 {
     const kin_config *c = t->cfg;
@@ -342,5 +368,7 @@ void kin_trainer_close(kin_trainer *t)
     kin_dataset_close(t->val);
     json_decref(t->state.loader);
     free(t->out);
+    free(t->labels);
+    free(t->targets);
     *t = (kin_trainer){0};
 }

@@ -47,6 +47,8 @@ typedef struct kin_trainer {
     kin_loader *loader;
     kin_lr lr;
     kin_state state;
+    int32_t *labels; /* [batch] of labelled data, loss.cls */
+    float *targets;  /* [batch, classes] where several answers may be right */
 } kin_trainer;
 
 /* How a run's options say that a split of its data is opened. */
@@ -54,6 +56,9 @@ kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split);
 
 /* A batch as the step takes it; valid as long as the batch. */
 kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b);
+
+/* The metric that decides what is best: the option, or, where it was not given and there are labels, accuracy. */
+const char *kin_trainer_keep(const kin_trainer *t);
 
 /* Of the trainer's own loader. */
 kin_loader_cfg kin_trainer_loader(const kin_trainer *t);

@@ -196,7 +196,7 @@ void kin_watch_end(kin_ctx *cx, const kin_watch *w, const kin_trainer *t)
             cx, KIN_INFO,
             "next    %s was best at step %lld and fell since while the training loss fell: overfitting; try "
             "--crop-min 0.5 --flip 0.5, a higher --wd, fewer --steps or more data (best/ holds the best)",
-            t->cfg->keep, (long long)t->state.best_step);
+            kin_trainer_keep(t), (long long)t->state.best_step);
     else if (end > 0.98 * w->last.chance)
         kin_log(cx, KIN_INFO, "next    the loss ended at chance: try --sanity, then another --lr");
     else if (falling)
