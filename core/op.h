@@ -29,8 +29,8 @@ typedef enum kin_fn {
 
 /* ---- attributes: formula, shapes ------------------------------------------------------------- */
 
-/* Activations. sigmoid: 1/(1+e^-x). tanh. gelu: x Phi(x) (erf). gelu_tanh: 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))) (Hendrycks &
- * Gimpel 2016). quick_gelu: x sigmoid(1.702x) (OpenAI CLIP). silu: x sigmoid(x). */
+/* Activations. gelu: x Phi(x) (erf). gelu_tanh: 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))) (Hendrycks &
+ * Gimpel 2016). quick_gelu: x sigmoid(1.702x) (OpenAI CLIP). silu: x sigmoid(x). sigmoid: 1/(1+e^-x). */
 #define KIN_ACT_MAP(X) X(none) X(gelu) X(gelu_tanh) X(quick_gelu) X(silu) X(relu) X(sigmoid) X(tanh)
 typedef enum kin_act_kind {
 #define X(name) KIN_ACT_##name,
@@ -103,7 +103,7 @@ typedef struct kin_conv2d_attr { int64_t stride, pad, groups; } kin_conv2d_attr;
 /* act: y = act(x), any shape. */
 typedef struct kin_act_attr { int kind; } kin_act_attr;
 
-/* add: y = a + b, mul: y = a b, equal shapes. scale: y[..., c] = x[..., c] * g[c] (LayerScale); x [..., C], g [C]. */
+/* add: y = a + b, mul: y = a b, equal shapes. scale: y[..., c] = x[..., c] * g[c]; x [..., C], g [C]. */
 
 /* dropout: y = x * keep / (1 - p). element: each element drawn; sample (stochastic depth, Huang et al. 2016):
  * one draw per sequence.  x [sum T, C], off? [B+1] i32 (absent: fixed length t).
@@ -160,8 +160,8 @@ typedef struct kin_xent_attr { float smoothing; } kin_xent_attr;
 
 /* target: the loss of rows against given targets, mean over the rows that count.
  *   z [N, V], q [N, V] real (no gradient) -> loss scalar (0 when no row counts), lse? [N] (ce only)
- * ce: lse - sum_v q_v z_v (soft labels; q of a row sums to 1). bce: sum_v log(1 + e^z_v) - q_v z_v (Goyal et al.
- * 2017's VQA loss). Of both, a row with q_0 < 0 does not count. mse: sum_v (z_v - q_v)^2 / V; every row counts. */
+ * ce: lse - sum_v q_v z_v (rows of q sum to 1). bce: sum_v log(1 + e^z_v) - q_v z_v. Of both, a row with
+ * q_0 < 0 does not count. mse: sum_v (z_v - q_v)^2 / V; every row counts. */
 typedef enum kin_target_kind { KIN_TARGET_CE, KIN_TARGET_BCE, KIN_TARGET_MSE } kin_target_kind;
 typedef struct kin_target_attr { int kind; } kin_target_attr;
 

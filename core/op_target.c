@@ -33,10 +33,11 @@ static uint32_t reads(const kin_shape *in, const void *attr)
 
 static bool sample(int i, int64_t batch, kin_sample *s)
 {
-    static const char *const label[] = {"ce", "bce", "mse", "ce, some ignored", "bce, some ignored",
-                                        "ce, all ignored", "wide"};
-    static const kin_target_attr attr[] = {{KIN_TARGET_CE},  {KIN_TARGET_BCE}, {KIN_TARGET_MSE}, {KIN_TARGET_CE},
-                                           {KIN_TARGET_BCE}, {KIN_TARGET_CE},  {KIN_TARGET_CE}};
+    static const char *const label[] = {
+        "ce", "bce", "mse", "ce, some ignored", "bce, some ignored", "ce, all ignored", "wide"};
+    static const kin_target_attr attr[] = {{KIN_TARGET_CE}, {KIN_TARGET_BCE}, {KIN_TARGET_MSE},
+                                           {KIN_TARGET_CE}, {KIN_TARGET_BCE}, {KIN_TARGET_CE},
+                                           {KIN_TARGET_CE}};
     if (i >= KIN_CASES(attr)) return false;
     const int64_t width = i == 6 ? 301 : 9;
     kin_case(s, label[i], &attr[i], sizeof attr[i], false);

@@ -56,7 +56,7 @@ struct kin_loader {
 
 static int64_t row_bytes(const kin_loader *l)
 {
-    return l->cfg.preprocess.size * l->cfg.preprocess.size * 3;
+    return l->cfg.blind ? 1 : l->cfg.preprocess.size * l->cfg.preprocess.size * 3;
 }
 
 /* Captions of a picture beyond the pair's own. */
@@ -168,6 +168,7 @@ static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row,
     int64_t size, width, height;
     int shrink = 1;
     kin_image image = {0};
+    if (l->cfg.blind) return KIN_OK;
     if (l->cfg.cache && kin_cache_get(l->cfg.cache, item, &image, &width, &height))
         return kin_augment_image(cx, p, a, kin_key(key, 0, 0), &image, width, height, to);
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
@@ -417,8 +418,13 @@ static void append(kin_loader *l, const slot *s, int64_t text, kin_batch *out)
 /* Closes the gaps of what could not be read, and lays texts end to end. */
 static void pack(kin_loader *l, slot *s, kin_batch *out)
 {
-    *out = (kin_batch){
-        .images = s->images, .ids = l->ids, .off = l->off, .pair = l->pair, .image_of = l->image_of, .number = s->number, .epochs = s->epochs};
+    *out = (kin_batch){.images = l->cfg.blind ? NULL : s->images,
+                       .ids = l->ids,
+                       .off = l->off,
+                       .pair = l->pair,
+                       .image_of = l->image_of,
+                       .number = s->number,
+                       .epochs = s->epochs};
     l->off[0] = 0;
     for (int64_t r = 0; r < l->cfg.batch; r++) {
         if (s->bad[r]) continue;

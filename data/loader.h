@@ -21,6 +21,7 @@ typedef struct kin_loader_cfg {
                          few; 0 is 1 */
     int64_t negatives; /* captions per pair that are false of its picture: the data's swaps, as far as there
                           are */
+    bool blind;        /* no picture is read: images are NULL */
     int64_t threads, ahead; /* 0 threads: by the cores; batches prepared ahead */
     uint64_t seed;
 } kin_loader_cfg;
@@ -28,15 +29,15 @@ typedef struct kin_loader_cfg {
 /* Belongs to the loader, valid until the next call. Another pair stands in for one whose picture
  * cannot be decoded; n is less than the batch size only when the data has too few readable pictures. */
 typedef struct kin_batch {
-    int64_t n, texts;      /* pairs; captions: n, then those beyond the first of each
-                              picture, picture by picture, then the negatives */
-    const uint8_t *images; /* [n, S, S, 3] */
-    const int32_t *ids;    /* [off[texts]] */
-    const int32_t *off;    /* [texts + 1] */
-    const uint32_t *pair;  /* [n] which caption of the data row i is */
+    int64_t n, texts;        /* pairs; captions: n, then those beyond the first of each
+                                picture, picture by picture, then the negatives */
+    const uint8_t *images;   /* [n, S, S, 3] */
+    const int32_t *ids;      /* [off[texts]] */
+    const int32_t *off;      /* [texts + 1] */
+    const uint32_t *pair;    /* [n] which caption of the data row i is */
     const int32_t *image_of; /* [texts - n] row of the picture that text n + k is false of; -1: it is not */
-    int64_t number;        /* of the batch, from 0 */
-    double epochs;         /* passes over the pairs when it was drawn */
+    int64_t number;          /* of the batch, from 0 */
+    double epochs;           /* passes over the pairs when it was drawn */
 } kin_batch;
 
 typedef struct kin_loader kin_loader;

@@ -11,7 +11,8 @@ typedef struct kin_sequences {
 } kin_sequences;
 
 /* What a tower makes of its input. rows [sum T, C] after the last norm: only where the model's fusion reads
- * them, else KIN_NONE (then the last block computes only what is pooled). embedding [B, E], not normalised. */
+ * them, else KIN_NONE (then the last block computes only what is pooled). embedding [B, E], not normalised.
+ */
 typedef struct kin_tower {
     kin_val rows, embedding;
 } kin_tower;
@@ -32,9 +33,9 @@ kin_stream kin_block(kin_graph *g, const kin_trunk_cfg *c, int64_t index, kin_st
 kin_stream kin_blocks(kin_graph *g, const kin_trunk_cfg *c, kin_stream x, const kin_sequences *seq,
                       kin_read_rows rows);
 
-/* The parts of a block, for those that are built otherwise. Attention of every row to its whole sequence, under
- * "attn"; the two linears under "mlp"; and what a branch goes through before it joins the stream (LayerScale,
- * dropout, stochastic depth; k: 1 or 2, names its weights). */
+/* The parts of a block, for those that are built otherwise. Attention of every row to its whole sequence,
+ * under "attn"; the two linears under "mlp"; and what a branch goes through before it joins the stream
+ * (LayerScale, dropout, stochastic depth; k: 1 or 2, names its weights). */
 kin_val kin_self_attention(kin_graph *g, const kin_trunk_cfg *c, kin_val x, const kin_sequences *seq);
 kin_val kin_mlp(kin_graph *g, const kin_trunk_cfg *c, kin_val x);
 kin_val kin_branch(kin_graph *g, const kin_trunk_cfg *c, int k, int64_t index, kin_val h,

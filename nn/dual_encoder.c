@@ -18,10 +18,11 @@ static bool has_towers(kin_graph *g, const kin_model_cfg *m)
 {
     const kin_fusion_row *f = &kin_fusions[m->fusion.kind];
     if (!f->towers && !g->failed)
-        kin_graph_fail(g, KIN_UNSUPPORTED,
-                       "fusion %s looks at pictures and texts only together: neither has an embedding of its own to "
-                       "search by; rank a few candidates of another model with it instead",
-                       f->name);
+        kin_graph_fail(
+            g, KIN_UNSUPPORTED,
+            "fusion %s looks at pictures and texts only together: neither has an embedding of its own to "
+            "search by; rank a few candidates of another model with it instead",
+            f->name);
     return f->towers;
 }
 

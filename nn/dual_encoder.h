@@ -5,8 +5,8 @@
 #include "nn/block.h"
 #include "nn/loss.h"
 
-/* The model's own tower over images or texts that are there already; experts have theirs. A model without towers
- * (joint) fails with a sentence. The embedding is not normalised. */
+/* The model's own tower over images or texts that are there already; experts have theirs. A model without
+ * towers (joint) fails with a sentence. The embedding is not normalised. */
 kin_tower kin_image_tower(kin_graph *g, const kin_model_cfg *m, kin_val images);
 kin_tower kin_text_tower(kin_graph *g, const kin_model_cfg *m, kin_val ids, kin_val off);
 kin_val kin_normalised(kin_graph *g, const char *name, kin_val x); /* rows of length 1 */

@@ -28,7 +28,8 @@ static kin_val features(kin_graph *g, const char *name, const char *symbol, int6
     return kin_input(g, name, kin_rows_of(g, KIN_F32, rows, 1, 0, 2, width), false);
 }
 
-static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z, bool cached, kin_fusion_in *in)
+static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z, bool cached,
+                   kin_fusion_in *in)
 {
     if (cached) {
         in->image.embedding = features(g, "image features", "images", z->images, m->embed_dim);
@@ -45,7 +46,8 @@ static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *
 }
 
 kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
-                                const kin_loss_cfg *c, const kin_fused_sizes *sizes, const kin_fused_want *want)
+                                const kin_loss_cfg *c, const kin_fused_sizes *sizes,
+                                const kin_fused_want *want)
 {
     kin_fused_model out = {0};
     kin_fusion_in in = {.sizes = sizes};

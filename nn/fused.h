@@ -8,8 +8,8 @@
 typedef struct kin_fused_want {
     bool head[KIN_OBJECTIVES]; /* those that the model has */
     bool losses;               /* and not only logits */
-    bool features;             /* embeddings are inputs "image features" [images, E], "text features" [texts, E] (of
-                                  length 1) instead of images and ids: towers that do not learn, computed before */
+    bool features; /* embeddings are inputs "image features" [images, E], "text features" [texts, E] (of
+                      length 1) instead of images and ids: towers that do not learn, computed before */
 } kin_fused_want;
 
 typedef struct kin_fused_model {
@@ -18,9 +18,11 @@ typedef struct kin_fused_model {
     kin_val loss[KIN_OBJECTIVES];   /* scalars */
 } kin_fused_model;
 
-/* Inputs: of the towers (nn/dual_encoder.h), of the wiring (nn/fusion.h), of the heads (nn/head.h); for itc "itc images"
- * and "itc texts" i32: which of them the contrastive loss sees, pair i at i, more texts behind. */
+/* Inputs: of the towers (nn/dual_encoder.h), of the wiring (nn/fusion.h), of the heads (nn/head.h); for itc
+ * "itc images" and "itc texts" i32: which of them the contrastive loss sees, pair i at i, more texts behind.
+ */
 kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
-                                const kin_loss_cfg *c, const kin_fused_sizes *sizes, const kin_fused_want *want);
+                                const kin_loss_cfg *c, const kin_fused_sizes *sizes,
+                                const kin_fused_want *want);
 
 #endif

@@ -9,7 +9,8 @@ static kin_val projected(kin_graph *g, const char *name, kin_val x, int64_t widt
     return always || in != width ? kin_linear(g, name, x, width, KIN_ACT_none, kin_init_linear(in), true) : x;
 }
 
-kin_val kin_joint_rows(kin_graph *g, const kin_model_cfg *m, const kin_wires *w, kin_val images, kin_val texts)
+kin_val kin_joint_rows(kin_graph *g, const kin_model_cfg *m, const kin_wires *w, kin_val images,
+                       kin_val texts)
 {
     const kin_val kinds =
         kin_weight(g, "type_embedding", kin_init_normal(0.02), 2, (int64_t)3, m->fusion.trunk.width);
@@ -51,9 +52,8 @@ kin_fused kin_fuse_mmt(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in
 {
     const kin_scope s = kin_enter(g, "fusion", false);
     const int64_t width = m->fusion.trunk.width;
-    const kin_val x =
-        kin_joint_rows(g, m, &in->w, projected(g, "image_proj", in->image.rows, width, true),
-                       projected(g, "text_proj", in->text.rows, width, true));
+    const kin_val x = kin_joint_rows(g, m, &in->w, projected(g, "image_proj", in->image.rows, width, true),
+                                     projected(g, "text_proj", in->text.rows, width, true));
     const kin_fused y = over(g, m, in, x);
     kin_leave(g, s, KIN_NONE);
     return y;

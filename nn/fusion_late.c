@@ -49,7 +49,8 @@ kin_fused kin_fuse_late(kin_graph *g, const kin_model_cfg *m, const kin_fusion_i
                     part(g, "text", b, f->hidden, KIN_ACT_tanh));
         break;
     case KIN_LATE_AVERAGE:
-        y = both(g, part(g, "image", a, f->hidden, f->trunk.act), part(g, "text", b, f->hidden, f->trunk.act));
+        y = both(g, part(g, "image", a, f->hidden, f->trunk.act),
+                 part(g, "text", b, f->hidden, f->trunk.act));
         break;
     }
     return (kin_fused){.pooled = kin_leave(g, s, y)};

@@ -21,8 +21,9 @@ static kin_val cross_attention(kin_graph *g, const kin_trunk_cfg *c, kin_val x, 
     const kin_val q = kin_linear(g, "q", x, c->width, KIN_ACT_none, kin_init_linear(c->width), true);
     const kin_val kv = keys_of(g, c, images, k, w->pair_images);
     const kin_attention_attr attr = {.scale = (float)pow((double)d, -0.5), .tk = k, .max_tk = k};
-    kin_val o = kin_op1(g, attention, "attention", &attr, kin_reshape(g, q, 3, (const int64_t[]){c->heads, d}), kv,
-                        KIN_NONE, w->row_off, KIN_NONE);
+    kin_val o =
+        kin_op1(g, attention, "attention", &attr, kin_reshape(g, q, 3, (const int64_t[]){c->heads, d}), kv,
+                KIN_NONE, w->row_off, KIN_NONE);
     o = kin_reshape(g, o, 2, &c->width);
     return kin_leave(g, s,
                      kin_linear(g, "out_proj", o, c->width, KIN_ACT_none, kin_init_linear(c->width), true));
@@ -37,7 +38,8 @@ static kin_val gate(kin_graph *g, const kin_fusion_cfg *f, const char *name, kin
     return kin_leave(g, s, kin_op1(g, scale, "scale", NULL, h, open));
 }
 
-/* Flamingo's order where gated: attention to the picture and an MLP, both gated, before the text's own block. */
+/* Flamingo's order where gated: attention to the picture and an MLP, both gated, before the text's own block.
+ */
 static kin_stream layer(kin_graph *g, const kin_fusion_cfg *f, int64_t index, kin_stream x, kin_val images,
                         int64_t k, const kin_wires *w, const kin_sequences *seq)
 {
@@ -74,7 +76,8 @@ kin_fused kin_fuse_xattn(kin_graph *g, const kin_model_cfg *m, const kin_fusion_
     const kin_scope s = kin_enter(g, "fusion", false);
     kin_stream x = {.x = kin_op1(g, take, "rows_of_pair", NULL, in->text.rows, in->w.row_texts)};
     if (m->text.trunk.width != c->width)
-        x.x = kin_linear(g, "text_proj", x.x, c->width, KIN_ACT_none, kin_init_linear(m->text.trunk.width), true);
+        x.x = kin_linear(g, "text_proj", x.x, c->width, KIN_ACT_none, kin_init_linear(m->text.trunk.width),
+                         true);
     const kin_scope t = kin_enter(g, "resblocks", false);
     for (int64_t i = 0; i < c->layers; i++) x = layer(g, f, i, x, in->image.rows, k, &in->w, &seq);
     kin_leave(g, t, KIN_NONE);

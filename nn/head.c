@@ -67,8 +67,9 @@ static bool has_mlm(const kin_model_cfg *m)
 static kin_val word_table(kin_graph *g, const kin_model_cfg *m)
 {
     const kin_scope s = kin_enter(g, m->custom_text ? "text" : "", false);
-    return kin_leave(g, s, kin_weight(g, "token_embedding.weight", kin_init_normal(0.02), 2, m->text.vocab,
-                                      m->text.trunk.width));
+    return kin_leave(g, s,
+                     kin_weight(g, "token_embedding.weight", kin_init_normal(0.02), 2, m->text.vocab,
+                                m->text.trunk.width));
 }
 
 static kin_val mlm_logits(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, const kin_fused *f)

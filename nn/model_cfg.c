@@ -19,9 +19,9 @@ static const char *const kin_text_keys[] = {"kind", "dropout", "drop_path", "nor
 static const char *const top_keys[] = {"embed_dim",       "vision_cfg",  "text_cfg",
                                        "quick_gelu",      "custom_text", "init_logit_scale",
                                        "init_logit_bias", "kin_cfg",     NULL};
-static const char *const fusion_keys[] = {"kind", "width",     "heads",   "layers",  "mlp_ratio", "norm", "eps", "act",
-                                          "dropout", "drop_path", "combine", "hidden", "gated", "pair_layers",
-                                          "ls_init_value", NULL};
+static const char *const fusion_keys[] = {
+    "kind",    "width",     "heads",   "layers", "mlp_ratio", "norm",        "eps",           "act",
+    "dropout", "drop_path", "combine", "hidden", "gated",     "pair_layers", "ls_init_value", NULL};
 static const char *const head_keys[] = {"itm", "mlm", "mim", "classes", "many", "names", NULL};
 static const char *const kin_top_keys[] = {"vision", "text", "fusion", "heads", NULL};
 
@@ -222,8 +222,8 @@ static kin_status read_fusion(kin_ctx *cx, const char *what, const json_t *kin, 
     static const char *const combines[] = {"linear", "mlp", "gated", "bilinear", "average", NULL};
     kin_fusion_cfg *f = &m->fusion;
     KIN_TRY(only(cx, what, "kin_cfg.fusion.", kin, fusion_keys));
-    KIN_TRY(choice(cx, what, "kin_cfg.fusion.kind", kin_json_string(cx, kin, "kind", "none"), kin_fusion_names(),
-                   &f->kind));
+    KIN_TRY(choice(cx, what, "kin_cfg.fusion.kind", kin_json_string(cx, kin, "kind", "none"),
+                   kin_fusion_names(), &f->kind));
     f->trunk.width = m->text.trunk.width;
     f->trunk.layers = 2;
     f->trunk.text_init = true;
@@ -255,25 +255,28 @@ static kin_status read_heads(kin_ctx *cx, const char *what, const json_t *kin, k
     h->many = kin_json_bool(cx, kin, "many", false);
     const json_t *names = json_object_get(kin, "names");
     if (names && (!json_is_array(names) || (int64_t)json_array_size(names) != h->classes))
-        return kin_fail(cx, KIN_FORMAT, "%s: kin_cfg.heads.names must list the names of its %lld classes", what,
-                        (long long)h->classes);
+        return kin_fail(cx, KIN_FORMAT, "%s: kin_cfg.heads.names must list the names of its %lld classes",
+                        what, (long long)h->classes);
     if (cx->status != KIN_OK) return cx->status;
     if (!m->fusion.kind && (h->itm || h->mlm || h->mim || h->classes))
-        return kin_fail(cx, KIN_FORMAT,
-                        "%s: heads look at fused pairs, and this model has no fusion; set kin_cfg.fusion.kind", what);
+        return kin_fail(
+            cx, KIN_FORMAT,
+            "%s: heads look at fused pairs, and this model has no fusion; set kin_cfg.fusion.kind", what);
     if ((h->mlm || h->mim) && !kin_fusions[m->fusion.kind].rows)
-        return kin_fail(cx, KIN_UNSUPPORTED,
-                        "%s: fusion %s makes one vector of a pair, so there are no masked words or patches to tell; "
-                        "heads mlm and mim need xattn, joint, mmt or experts",
-                        what, fusion);
+        return kin_fail(
+            cx, KIN_UNSUPPORTED,
+            "%s: fusion %s makes one vector of a pair, so there are no masked words or patches to tell; "
+            "heads mlm and mim need xattn, joint, mmt or experts",
+            what, fusion);
     if (h->mim && !kin_fusions[m->fusion.kind].patches)
-        return kin_fail(cx, KIN_UNSUPPORTED,
-                        "%s: fusion %s has no rows of the picture, so it cannot tell masked patches; head mim needs "
-                        "joint, mmt or experts",
-                        what, fusion);
+        return kin_fail(
+            cx, KIN_UNSUPPORTED,
+            "%s: fusion %s has no rows of the picture, so it cannot tell masked patches; head mim needs "
+            "joint, mmt or experts",
+            what, fusion);
     if (h->classes == 1 && !h->many)
-        return kin_fail(cx, KIN_FORMAT, "%s: one class alone is always right; two are the least (or many = true)",
-                        what);
+        return kin_fail(cx, KIN_FORMAT,
+                        "%s: one class alone is always right; two are the least (or many = true)", what);
     return KIN_OK;
 }
 

@@ -1,6 +1,7 @@
 /* model_cfg: what a two-tower model is: open_clip's model config, as it lies in its repository, plus what kin
- * can do beyond it, under "kin_cfg": {"vision": {...}, "text": {...}, "fusion": {...}, "heads": {...}}. Unknown keys are refused by name
- * when they would change the computation, so that no model is silently another one. */
+ * can do beyond it, under "kin_cfg": {"vision": {...}, "text": {...}, "fusion": {...}, "heads": {...}}.
+ * Unknown keys are refused by name when they would change the computation, so that no model is silently
+ * another one. */
 #ifndef KIN_MODEL_CFG_H
 #define KIN_MODEL_CFG_H
 #include "core/json.h"
@@ -59,12 +60,13 @@ typedef enum kin_late_kind {
 
 /* How pairs of a picture and a text are looked at together: a row of kin_fusions (nn/fusion.h). */
 typedef struct kin_fusion_cfg {
-    int kind;             /* index of the row; 0: none */
-    kin_trunk_cfg trunk;  /* of the layers that see both; not causal */
-    int late;             /* late: kin_late_kind */
-    int64_t hidden;       /* late: width of the fused vector (mlp, average: of a hidden layer; bilinear: the rank) */
-    bool gated;           /* xattn: tanh gates that begin closed (Flamingo) */
-    int64_t pair_layers;  /* experts: so many last layers have an expert of their own for rows of pairs */
+    int kind;            /* index of the row; 0: none */
+    kin_trunk_cfg trunk; /* of the layers that see both; not causal */
+    int late;            /* late: kin_late_kind */
+    int64_t
+        hidden; /* late: width of the fused vector (mlp, average: of a hidden layer; bilinear: the rank) */
+    bool gated; /* xattn: tanh gates that begin closed (Flamingo) */
+    int64_t pair_layers; /* experts: so many last layers have an expert of their own for rows of pairs */
 } kin_fusion_cfg;
 
 /* What is asked of fused pairs (nn/head.h). */

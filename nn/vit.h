@@ -4,8 +4,8 @@
 #define KIN_VIT_H
 #include "nn/block.h"
 
-/* images [B, S, S, 3] u8 (normalised inside by m->mean, m->std) -> embedding and, where fusion reads them, rows:
- * kin_vision_tokens of each picture. */
+/* images [B, S, S, 3] u8 (normalised inside by m->mean, m->std) -> embedding and, where fusion reads them,
+ * rows: kin_vision_tokens of each picture. */
 kin_tower kin_vit(kin_graph *g, const kin_model_cfg *m, kin_val images);
 
 /* Patch and position embeddings alone (the class token's row first, if there is one), [B*T, C]. */

@@ -1,5 +1,5 @@
-/* fusion: every technique's whole step against finite differences in f64, kernels against ref, what a score may depend
- * on, and the wiring: who is drawn against whom, what is hidden. */
+/* fusion: every technique's whole step against finite differences in f64, kernels against ref, what a score
+ * may depend on, and the wiring: who is drawn against whom, what is hidden. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,8 +28,13 @@ static kin_pairs batch(void)
         off[b + 1] = off[b] + lengths[b];
     }
     for (int i = 0; i < N; i++) labels[i] = i % CLASSES;
-    return (kin_pairs){
-        .n = N, .texts = TEXTS, .images = images, .ids = ids, .off = off, .image_of = image_of, .labels = labels};
+    return (kin_pairs){.n = N,
+                       .texts = TEXTS,
+                       .images = images,
+                       .ids = ids,
+                       .off = off,
+                       .image_of = image_of,
+                       .labels = labels};
 }
 
 typedef struct technique {
@@ -67,8 +72,10 @@ static kin_status read_model(kin_ctx *cx, const char *fusion, const char *heads,
     char text[1024];
     snprintf(text, sizeof text,
              "{\"embed_dim\": 16, \"init_logit_scale\": 2.0,"
-             " \"vision_cfg\": {\"image_size\": 16, \"layers\": 1, \"width\": 16, \"head_width\": 8, \"patch_size\": 8},"
-             " \"text_cfg\": {\"context_length\": 8, \"vocab_size\": 20, \"width\": 16, \"heads\": 2, \"layers\": 1},"
+             " \"vision_cfg\": {\"image_size\": 16, \"layers\": 1, \"width\": 16, \"head_width\": 8, "
+             "\"patch_size\": 8},"
+             " \"text_cfg\": {\"context_length\": 8, \"vocab_size\": 20, \"width\": 16, \"heads\": 2, "
+             "\"layers\": 1},"
              " \"kin_cfg\": {\"fusion\": %s, \"heads\": %s}}",
              fusion, heads);
     json_t *json = kin_json_parse(cx, "model", text, strlen(text));
@@ -103,8 +110,9 @@ static void open_rig(rig *r, kin_backend *backend, const technique *t)
     }
     r->programs = (kin_programs){.cfg = cfg, .loss = loss, .params = r->params, .backend = backend};
     assert_int_equal(kin_stepper_open(&r->cx, &r->stepper, &r->programs, N, TEXTS, 0), KIN_OK);
-    kin_fused_cfg f = {.wiring = {.hard = t->hard, .mlm_rate = 0.3, .mim_rate = 0.4, .drop_image = t->drop,
-                                  .drop_text = t->drop}};
+    kin_fused_cfg f = {
+        .wiring = {
+            .hard = t->hard, .mlm_rate = 0.3, .mim_rate = 0.4, .drop_image = t->drop, .drop_text = t->drop}};
     memcpy(f.weight, t->weight, sizeof f.weight);
     if (kin_stepper_fuse(&r->cx, &r->stepper, &f) != KIN_OK) fail_msg("%s", r->cx.message);
 }
@@ -143,8 +151,8 @@ static kin_backend *cpu(int threads)
 
 /* ---- gradients ---- */
 
-/* Along a direction of every parameter at once, and along one of each alone, where it has any gradient. With hard
- * pairs the draw may jump; a small step does not cross the border of one here. */
+/* Along a direction of every parameter at once, and along one of each alone, where it has any gradient. With
+ * hard pairs the draw may jump; a small step does not cross the border of one here. */
 static double along(rig *r, int param, double by)
 {
     for (int i = 0; i < r->params->count; i++) {
@@ -175,8 +183,8 @@ static void check_slope(rig *r, int param, const char *of)
     along(r, param, h);
     const double have = (up - down) / (2.0 * h);
     if (!(fabs(have - want) <= 2e-6 * fmax(1.0, fabs(want))))
-        fail_msg("%s: %s: %.10g by backward, %.10g by differences", of, param < 0 ? "all" : r->params->param[param].name,
-                 want, have);
+        fail_msg("%s: %s: %.10g by backward, %.10g by differences", of,
+                 param < 0 ? "all" : r->params->param[param].name, want, have);
 }
 
 static void test_gradients(void **state)
@@ -236,7 +244,8 @@ static void test_kernels_agree(void **state)
                 differ = fmax(differ, fabs(x[k] - (double)y[k]));
             }
             if (!(differ <= 2e-4 * most))
-                fail_msg("%s: %s differs by %.3g", techniques[i].fusion, a.params->param[p].name, differ / most);
+                fail_msg("%s: %s differs by %.3g", techniques[i].fusion, a.params->param[p].name,
+                         differ / most);
             assert_memory_equal(y, kin_param_grad(c.params, p), (size_t)a.params->param[p].count * sizeof *y);
         }
         close_rig(&a);
@@ -256,7 +265,8 @@ static void open_wiring(kin_wiring *w, kin_model_cfg *m, const char *fusion, kin
 
 static const kin_fused_want itm_mlm = {.head = {[KIN_ITM] = true, [KIN_MLM] = true}, .losses = true};
 
-static void make(kin_wiring *w, const kin_pairs *p, uint64_t key, const float *a, const float *b, double scale)
+static void make(kin_wiring *w, const kin_pairs *p, uint64_t key, const float *a, const float *b,
+                 double scale)
 {
     kin_ctx cx = {0};
     if (kin_wiring_make(&cx, w, p, key, a, b, scale) != KIN_OK) fail_msg("%s", cx.message);
@@ -286,7 +296,8 @@ static void test_hard_negatives(void **state)
         b[i * E + i] = 0.8f;
         b[i * E + (i + 1) % N] = 0.6f;
     }
-    open_wiring(&w, &m, "{\"kind\": \"xattn\", \"layers\": 1}", (kin_wiring_cfg){.want = itm_mlm, .hard = true, .mlm_rate = 0.15});
+    open_wiring(&w, &m, "{\"kind\": \"xattn\", \"layers\": 1}",
+                (kin_wiring_cfg){.want = itm_mlm, .hard = true, .mlm_rate = 0.15});
     int count[N][N] = {{0}};
     enum { DRAWS = 3000 };
     for (int k = 0; k < DRAWS; k++) {
@@ -333,7 +344,8 @@ static void test_masked_words(void **state)
     kin_wiring w;
     kin_model_cfg m;
     const kin_pairs p = batch();
-    static const char *const kinds[] = {"{\"kind\": \"xattn\", \"layers\": 1}", "{\"kind\": \"joint\", \"layers\": 1}"};
+    static const char *const kinds[] = {"{\"kind\": \"xattn\", \"layers\": 1}",
+                                        "{\"kind\": \"joint\", \"layers\": 1}"};
     for (int k = 0; k < 2; k++) {
         open_wiring(&w, &m, kinds[k], (kin_wiring_cfg){.want = itm_mlm, .mlm_rate = 0.15});
         double hidden = 0.0, zero = 0.0, kept = 0.0, words = 0.0;
@@ -366,7 +378,8 @@ static void test_masked_words(void **state)
 /* ---- scores ---- */
 
 /* The logits of pairs by the program that scoring uses. */
-static void scores(rig *r, const kin_pairs *p, const int32_t *image, const int32_t *text, int64_t pairs, double *out)
+static void scores(rig *r, const kin_pairs *p, const int32_t *image, const int32_t *text, int64_t pairs,
+                   double *out)
 {
     kin_wiring w;
     const kin_fused_want want = {.head = {[KIN_ITM] = true}};
@@ -398,8 +411,8 @@ static void test_pairs_do_not_see_each_other(void **state)
             scores(&r, &p, image + k, text + k, 1, one);
             for (int c = 0; c < 2; c++)
                 if (!(fabs(one[c] - all[2 * k + c]) < 1e-12))
-                    fail_msg("%s: pair %d alone has %.12g, among others %.12g", techniques[i].fusion, k, one[c],
-                             all[2 * k + c]);
+                    fail_msg("%s: pair %d alone has %.12g, among others %.12g", techniques[i].fusion, k,
+                             one[c], all[2 * k + c]);
         }
         /* Both halves are looked at: another picture, another text, no picture change the score. */
         assert_true(fabs(all[0] - all[10]) > 1e-6);
@@ -412,7 +425,8 @@ static void test_pairs_do_not_see_each_other(void **state)
 static void test_closed_gates(void **state)
 {
     (void)state;
-    static const technique gated = {"{\"kind\": \"xattn\", \"layers\": 2, \"gated\": true}", {0.0, 1.0}, false, 0.0};
+    static const technique gated = {
+        "{\"kind\": \"xattn\", \"layers\": 2, \"gated\": true}", {0.0, 1.0}, false, 0.0};
     static const int32_t image[] = {0, 1}, text[] = {2, 2};
     rig r;
     open_rig(&r, ref64(), &gated);
@@ -477,14 +491,10 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_everything_learns),
-        cmocka_unit_test(test_kernels_agree),
-        cmocka_unit_test(test_hard_negatives),
-        cmocka_unit_test(test_masked_words),
-        cmocka_unit_test(test_pairs_do_not_see_each_other),
-        cmocka_unit_test(test_closed_gates),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_gradients),     cmocka_unit_test(test_everything_learns),
+        cmocka_unit_test(test_kernels_agree), cmocka_unit_test(test_hard_negatives),
+        cmocka_unit_test(test_masked_words),  cmocka_unit_test(test_pairs_do_not_see_each_other),
+        cmocka_unit_test(test_closed_gates),  cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

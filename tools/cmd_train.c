@@ -167,7 +167,8 @@ static kin_status train(kin_ctx *cx, const kin_config *c)
                         t.out);
             printf("%s: step %lld of %lld", t.out, (long long)t.state.step, (long long)t.lr.steps);
             if (t.state.best >= 0.0)
-                printf(", best %s %.4f at step %lld", kin_trainer_keep(&t), t.state.best, (long long)t.state.best_step);
+                printf(", best %s %.4f at step %lld", kin_trainer_keep(&t), t.state.best,
+                       (long long)t.state.best_step);
             printf("\n");
         }
     }

@@ -5,7 +5,8 @@
 enum { LINE = 64 };
 
 static const char *const loss_names[] = {"itc loss", "itm loss", "mlm loss", "mim loss", "cls loss"};
-static const char *const seed_names[] = {"d itc loss", "d itm loss", "d mlm loss", "d mim loss", "d cls loss"};
+static const char *const seed_names[] = {"d itc loss", "d itm loss", "d mlm loss", "d mim loss",
+                                         "d cls loss"};
 
 static char *line(const kin_fused_stepper *s, int k)
 {
@@ -34,8 +35,8 @@ static void put_number(const kin_fused_stepper *s, void *at, double v)
         b->upload(b, at, &f, sizeof f);
 }
 
-kin_status kin_fused_stepper_open(kin_ctx *cx, kin_fused_stepper *s, kin_programs *p, const kin_fused_cfg *cfg,
-                                  int64_t pairs, int64_t texts)
+kin_status kin_fused_stepper_open(kin_ctx *cx, kin_fused_stepper *s, kin_programs *p,
+                                  const kin_fused_cfg *cfg, int64_t pairs, int64_t texts)
 {
     *s = (kin_fused_stepper){.programs = p, .model = p->cfg, .cfg = *cfg};
     kin_model_cfg *m = &s->model;
@@ -46,7 +47,8 @@ kin_status kin_fused_stepper_open(kin_ctx *cx, kin_fused_stepper *s, kin_program
     KIN_TRY(kin_wiring_open(cx, &s->wiring, m, &s->cfg.wiring, pairs, texts));
     s->io_bytes = 2 * KIN_OBJECTIVES * LINE;
     s->io = p->backend->alloc(p->backend, s->io_bytes);
-    if (!s->io) return kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for losses", (long long)s->io_bytes);
+    if (!s->io)
+        return kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for losses", (long long)s->io_bytes);
     for (int k = 0; k < KIN_OBJECTIVES; k++) put_number(s, line(s, KIN_OBJECTIVES + k), cfg->weight[k]);
     return KIN_OK;
 }
@@ -80,10 +82,12 @@ kin_status kin_wiring_bind(kin_ctx *cx, kin_programs *s, kin_program *p, const k
     const struct {
         const char *symbol;
         int64_t rows;
-    } all[] = {{"images", z->images},           {"texts", z->texts},         {"tokens", z->tokens},
-               {"itc images", z->itc_images},   {"itc texts", z->itc_texts}, {"pairs", z->pairs},
-               {"rows", z->rows},               {"words", z->words},         {"patches", z->patches},
-               {"vision rows", z->vision_rows}, {"text rows", z->text_rows}};
+    } all[] = {{"images", z->images},       {"texts", z->texts},
+               {"tokens", z->tokens},       {"itc images", z->itc_images},
+               {"itc texts", z->itc_texts}, {"pairs", z->pairs},
+               {"rows", z->rows},           {"words", z->words},
+               {"patches", z->patches},     {"vision rows", z->vision_rows},
+               {"text rows", z->text_rows}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) kin_run_rows(p, run, all[i].symbol, all[i].rows);
     return KIN_OK;
 }

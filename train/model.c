@@ -151,6 +151,15 @@ static bool other_positions(const kin_model *m, const kin_param *q, const kin_st
            e->dim[0] >= 2 && e->dim[0] != q->shape.dim[0];
 }
 
+/* Of fusion and heads a folder has what it has: towers alone are a beginning too, and so is a head of other classes. */
+static bool may_be_new(const kin_param *q, const kin_st_entry *e)
+{
+    const bool later = strncmp(q->name, "fusion.", 7) == 0 || strncmp(q->name, "heads.", 6) == 0;
+    if (!later) return !e && strcmp(q->name, "logit_bias") == 0;
+    return !e || e->count != q->count || e->rank != q->shape.rank ||
+           memcmp(e->dim, q->shape.dim, (size_t)e->rank * 8) != 0;
+}
+
 kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder)
 {
     kin_params *p = m->params;
@@ -160,7 +169,7 @@ kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder)
         const kin_st_entry *e = kin_st_find(st, p->param[i].name);
         if (other_positions(m, &p->param[i], e))
             read_positions(cx, p, i, e);
-        else if (e || strcmp(p->param[i].name, "logit_bias") != 0)
+        else if (!may_be_new(&p->param[i], e))
             read_weight(cx, p, i, st, file);
     }
     kin_st_close(st);

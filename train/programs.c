@@ -47,7 +47,8 @@ static kin_slot_spec named(kin_val v, const char *name)
 }
 
 /* Names of outputs live as long as the program: literals. */
-static kin_program_spec fused(const kin_programs *s, kin_graph *g, const kin_model_cfg *m, const kin_compiled *c)
+static kin_program_spec fused(const kin_programs *s, kin_graph *g, const kin_model_cfg *m,
+                              const kin_compiled *c)
 {
     static const char *const losses[] = {"itc loss", "itm loss", "mlm loss", "mim loss", "cls loss"};
     static const char *const logits[] = {NULL, "itm logits", "mlm logits", "mim logits", "cls logits"};
@@ -226,9 +227,17 @@ kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model
     kin_graph *g = kin_graph_new(cx, params);
     if (!g) return cx->status;
     const kin_loss_cfg any = {.margin = 0.2f};
-    const kin_fused_sizes sizes = {.images = 2, .texts = 2, .tokens = 2 * cfg->text.context, .itc_images = 2,
-                                   .itc_texts = 2, .pairs = 2, .rows = 64, .vision_rows = 32, .text_rows = 32,
-                                   .words = 32, .patches = 32};
+    const kin_fused_sizes sizes = {.images = 2,
+                                   .texts = 2,
+                                   .tokens = 2 * cfg->text.context,
+                                   .itc_images = 2,
+                                   .itc_texts = 2,
+                                   .pairs = 2,
+                                   .rows = 64,
+                                   .vision_rows = 32,
+                                   .text_rows = 32,
+                                   .words = 32,
+                                   .patches = 32};
     kin_fused_want all = {.losses = true};
     for (int k = 0; k < KIN_OBJECTIVES; k++) all.head[k] = kin_objectives[k].has(cfg);
     kin_fused_build(g, cfg, loss, &any, &sizes, &all);

@@ -14,8 +14,8 @@ typedef enum kin_task {
     KIN_TASK_TEXTS,       /* the same two of the text tower */
     KIN_TASK_TEXTS_GRAD,
     KIN_TASK_FUSED, /* pairs: see kin_programs_fused */
-    KIN_TASK_LOSS /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
-                     "grad images", "grad texts" */
+    KIN_TASK_LOSS   /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
+                       "grad images", "grad texts" */
 } kin_task;
 
 typedef struct kin_compiled kin_compiled;
@@ -52,9 +52,9 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
 /* Bytes of the arenas and inputs that all programs compiled so far need, and taking them at once. */
 int64_t kin_programs_need(const kin_programs *s);
 kin_status kin_programs_reserve(kin_ctx *cx, kin_programs *s);
-/* The whole model over pairs (nn/fused.h), training: with losses and backward. Outputs "image embedding", "text
- * embedding" (with itc), "NAME logits" and, in training, "NAME loss" with its seed "d NAME loss", NAME a row of
- * kin_objectives. Sizes that hang on the texts are rounded up to their buckets. */
+/* The whole model over pairs (nn/fused.h), training: with losses and backward. Outputs "image embedding",
+ * "text embedding" (with itc), "NAME logits" and, in training, "NAME loss" with its seed "d NAME loss", NAME
+ * a row of kin_objectives. Sizes that hang on the texts are rounded up to their buckets. */
 kin_program *kin_programs_fused(kin_ctx *cx, kin_programs *s, bool training, const kin_fused_want *want,
                                 const kin_fused_sizes *sizes);
 /* Binds an input that lies in host memory (name a literal, bytes live): as it is, or uploaded. */

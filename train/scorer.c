@@ -9,8 +9,9 @@ kin_status kin_scorer_open(kin_ctx *cx, kin_scorer *s, const kin_embedder *embed
     const int64_t batch = embedder->batch;
     *s = (kin_scorer){.embedder = embedder, .head = head, .model = embedder->programs->cfg};
     if (!kin_objectives[head].has(&s->model))
-        return kin_fail(cx, KIN_ARG, "the model has no head %s (fusion %s): train it with loss.%s", kin_objectives[head].name,
-                        kin_fusions[s->model.fusion.kind].name, kin_objectives[head].name);
+        return kin_fail(cx, KIN_ARG, "the model has no head %s (fusion %s): train it with loss.%s",
+                        kin_objectives[head].name, kin_fusions[s->model.fusion.kind].name,
+                        kin_objectives[head].name);
     s->model.vision.trunk.training = s->model.text.trunk.training = s->model.fusion.trunk.training = false;
     s->want.head[head] = true;
     s->width = head == KIN_ITM ? 2 : s->model.heads.classes;
@@ -43,8 +44,8 @@ static kin_status encode(kin_ctx *cx, kin_scorer *s, const char *const *text, in
 {
     s->off[0] = 0;
     for (int64_t i = 0; i < texts; i++) {
-        const int64_t n = kin_tokenizer_encode(cx, s->embedder->model->tokenizer, text[i], s->model.text.context,
-                                               s->ids + s->off[i]);
+        const int64_t n = kin_tokenizer_encode(cx, s->embedder->model->tokenizer, text[i],
+                                               s->model.text.context, s->ids + s->off[i]);
         if (n < 0) return cx->status;
         s->off[i + 1] = s->off[i] + (int32_t)n;
     }
@@ -61,8 +62,12 @@ kin_status kin_score(kin_ctx *cx, kin_scorer *s, const uint8_t *images, int64_t 
     const kin_pairs p = {.n = n, .texts = texts, .images = images, .ids = s->ids, .off = s->off};
     KIN_TRY(kin_wiring_score(cx, &s->wiring, &p, image, pair_text, pairs));
     const kin_fused_sizes *now = &s->wiring.now;
-    kin_fused_sizes z = {.images = s->embedder->batch, .texts = s->embedder->batch, .pairs = s->embedder->batch,
-                         .tokens = now->tokens, .rows = now->rows, .vision_rows = now->vision_rows,
+    kin_fused_sizes z = {.images = s->embedder->batch,
+                         .texts = s->embedder->batch,
+                         .pairs = s->embedder->batch,
+                         .tokens = now->tokens,
+                         .rows = now->rows,
+                         .vision_rows = now->vision_rows,
                          .text_rows = now->text_rows};
     kin_program *program = kin_programs_fused(cx, programs, false, &s->want, &z);
     if (!program) return cx->status;
@@ -83,21 +88,22 @@ kin_status kin_score(kin_ctx *cx, kin_scorer *s, const uint8_t *images, int64_t 
     return KIN_OK;
 }
 
-kin_status kin_score_pairs(kin_ctx *cx, kin_scorer *s, const uint8_t *images, const char *const *text, int64_t n,
-                           const kin_without *absent, float *out)
+kin_status kin_score_pairs(kin_ctx *cx, kin_scorer *s, const uint8_t *images, const char *const *text,
+                           int64_t n, const kin_without *absent, float *out)
 {
     static const kin_without nothing;
     static const char *const empty[] = {""};
     const kin_without *a = absent ? absent : &nothing;
-    const int64_t batch = s->embedder->batch, bytes = s->model.vision.image_size * s->model.vision.image_size * 3;
+    const int64_t batch = s->embedder->batch,
+                  bytes = s->model.vision.image_size * s->model.vision.image_size * 3;
     for (int64_t i = 0; i < n; i += batch) {
         const int64_t now = kin_min64(batch, n - i);
         for (int64_t k = 0; k < now; k++) {
             s->pair[k] = (int32_t)(a->image ? now : k);
             s->pair[batch + k] = (int32_t)(a->text ? 0 : k);
         }
-        KIN_TRY(kin_score(cx, s, images + i * bytes, now, a->text ? empty : text + i, a->text ? 1 : now, s->pair,
-                          s->pair + batch, now, out + i * s->width));
+        KIN_TRY(kin_score(cx, s, images + i * bytes, now, a->text ? empty : text + i, a->text ? 1 : now,
+                          s->pair, s->pair + batch, now, out + i * s->width));
     }
     return KIN_OK;
 }
@@ -131,7 +137,8 @@ kin_status kin_score_accuracy(kin_ctx *cx, kin_scorer *s, const kin_dataset *d, 
     for (int64_t i = 0; logits && i < d->captions && cx->status == KIN_OK; i += batch) {
         const int64_t now = kin_min64(batch, d->captions - i);
         if (kin_score_examples(cx, s, d, i, now, NULL, logits) != KIN_OK) break;
-        for (int64_t k = 0; k < now; k++) hits += largest(logits + k * s->width, s->width) == d->label[i + k].label;
+        for (int64_t k = 0; k < now; k++)
+            hits += largest(logits + k * s->width, s->width) == d->label[i + k].label;
     }
     free(logits);
     *accuracy = (double)hits / (double)kin_max64(1, d->captions);

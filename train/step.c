@@ -55,7 +55,8 @@ kin_status kin_stepper_fuse(kin_ctx *cx, kin_stepper *s, const kin_fused_cfg *cf
 {
     if (s->chunk < s->batch)
         return kin_fail(cx, KIN_UNSUPPORTED,
-                        "chunk = %lld of batch = %lld: pairs of a fusion go across chunks, so a step over pairs needs the "
+                        "chunk = %lld of batch = %lld: pairs of a fusion go across chunks, so a step over "
+                        "pairs needs the "
                         "whole batch at once; leave chunk out, or take a smaller batch",
                         (long long)s->chunk, (long long)s->batch);
     s->fused = kin_alloc0(cx, 1, sizeof *s->fused);
@@ -189,15 +190,19 @@ static kin_status run_fused(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, con
     kin_params *w = s->programs->params;
     const int at = kin_params_find(w, "logit_scale");
     float scale = 0.0f;
-    if (s->fused->cfg.wiring.hard) {
+    const float *image = s->image_rows, *text = s->text_rows;
+    if (p->image_features) {
+        image = p->image_features;
+        text = p->text_features;
+    } else if (s->fused->cfg.wiring.hard) {
         KIN_TRY(run_images(cx, s, p, *run, false));
         KIN_TRY(run_texts(cx, s, p, *run, false));
         bring_home(s, s->image_embedding, p->n, s->image_rows);
         bring_home(s, s->text_embedding, p->n, s->text_rows);
-        if (at >= 0) KIN_TRY(kin_param_get(cx, w, at, false, &scale));
     }
-    KIN_TRY(kin_fused_stepper_run(cx, s->fused, p, run, s->image_rows, s->text_rows, exp((double)scale),
-                                  s->image_embedding, s->text_embedding, loss));
+    if (s->fused->cfg.wiring.hard && at >= 0) KIN_TRY(kin_param_get(cx, w, at, false, &scale));
+    KIN_TRY(kin_fused_stepper_run(cx, s->fused, p, run, image, text, exp((double)scale), s->image_embedding,
+                                  s->text_embedding, loss));
     s->flops += s->fused->flops;
     return KIN_OK;
 }

@@ -13,13 +13,13 @@ typedef struct kin_stepper {
     void *io;                    /* embeddings, their gradients, loss and its cotangent, in real */
     int64_t io_bytes;
     void *image_embedding, *text_embedding, *image_grad, *text_grad, *loss, *one;
-    int32_t *off; /* [chunk + 1] offsets of a chunk, from 0 */
-    char *rows;   /* some rows of both embeddings, in real, brought home for kin_stepper_spread */
-    double *sum;  /* [2 E] for it as well */
-    double flops; /* floating-point operations of the last run, exact for its live sizes */
+    int32_t *off;             /* [chunk + 1] offsets of a chunk, from 0 */
+    char *rows;               /* some rows of both embeddings, in real, brought home for kin_stepper_spread */
+    double *sum;              /* [2 E] for it as well */
+    double flops;             /* floating-point operations of the last run, exact for its live sizes */
     kin_fused_stepper *fused; /* not NULL: steps are over pairs */
     float *image_rows, *text_rows; /* for hard false pairs: embeddings on the host, [batch, E], [texts, E] */
-    bool check;   /* of kin_run: name the first step that writes a NaN or Inf */
+    bool check;                    /* of kin_run: name the first step that writes a NaN or Inf */
 } kin_stepper;
 
 /* chunk 0: the whole batch at once. texts: most captions of a batch. */
@@ -27,8 +27,8 @@ kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_
                             int64_t chunk);
 void kin_stepper_close(kin_stepper *s);
 
-/* Steps over pairs from now on (train/fused_step.h). KIN_ARG for what the model cannot do; KIN_UNSUPPORTED with
- * chunk < batch. */
+/* Steps over pairs from now on (train/fused_step.h). KIN_ARG for what the model cannot do; KIN_UNSUPPORTED
+ * with chunk < batch. */
 kin_status kin_stepper_fuse(kin_ctx *cx, kin_stepper *s, const kin_fused_cfg *cfg);
 
 /* Compiles what a batch with texts of these lengths will need, and runs nothing. */

@@ -29,7 +29,8 @@ static kin_status open_data(kin_ctx *cx, kin_trainer *t)
     d.split = c->val_split;
     d.twins = false;
     if (*c->val_data) t->val = kin_dataset_open_as(cx, c->val_data, &d);
-    if (t->val && t->train->classes > 0) kin_dataset_classes(cx, t->val, t->train->class_name, t->train->classes);
+    if (t->val && t->train->classes > 0)
+        kin_dataset_classes(cx, t->val, t->train->class_name, t->train->classes);
     return cx->status == KIN_OK ? KIN_OK : kin_within(cx, "validation data");
 }
 
@@ -121,6 +122,34 @@ static json_t *model_json(kin_ctx *cx, const kin_config *c, const kin_dataset *d
     return NULL;
 }
 
+/* Towers that give a picture the same embedding in every step: nothing of them learns, nothing is drawn. */
+static bool steady(const kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    const kin_model_cfg *m = &t->model->cfg;
+    const bool drawn = c->crop_min < 1.0 || c->flip > 0.0 || c->jitter > 0.0 || c->grey > 0.0 ||
+                       c->erase > 0.0 || m->vision.patch_dropout > 0.0f || m->vision.trunk.dropout > 0.0f ||
+                       m->vision.trunk.drop_path > 0.0f || m->text.trunk.dropout > 0.0f ||
+                       m->text.trunk.drop_path > 0.0f;
+    return kin_features_fit(t->model) && !drawn && c->negatives == 0 && c->captions == 1 &&
+           c->drop_text == 0.0;
+}
+
+static kin_status open_features(kin_ctx *cx, kin_trainer *t)
+{
+    kin_embedder e = {0};
+    t->features = kin_alloc0(cx, 1, sizeof *t->features);
+    if (t->features && kin_embedder_open(cx, &e, t->model, &t->programs, t->cfg->eval_batch) == KIN_OK)
+        kin_features_open(cx, t->features, &e, t->train, t->cfg->batch);
+    kin_embedder_close(&e);
+    KIN_TRY(cx->status);
+    kin_log(
+        cx, KIN_INFO,
+        "no tower learns: %lld pictures and %lld texts were embedded once (%.1f s), steps read embeddings",
+        (long long)t->train->items, (long long)t->train->captions, t->features->seconds);
+    return KIN_OK;
+}
+
 static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
@@ -128,9 +157,13 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
     const bool automatic = strcmp(c->itm_negatives, "auto") == 0;
     if (!asks_pairs(c)) return KIN_OK;
     if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
-    if (c->loss_cls > 0.0 && m->heads.many) t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
+    if (c->loss_cls > 0.0 && m->heads.many)
+        t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
+    const bool features = steady(t);
+    if (features && !*c->resume) KIN_TRY(open_features(cx, t));
     const kin_fused_cfg f = {
-        .wiring = {.hard = c->loss_itm > 0.0 && (automatic ? kin_fusions[m->fusion.kind].towers
+        .wiring = {.want.features = features,
+                   .hard = c->loss_itm > 0.0 && (automatic ? kin_fusions[m->fusion.kind].towers
                                                            : strcmp(c->itm_negatives, "hard") == 0),
                    .mlm_rate = c->mlm_rate,
                    .mim_rate = c->mim_rate,
@@ -151,12 +184,15 @@ kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b)
         t->labels[i] = t->train->label[b->pair[i]].label;
         if (t->targets) kin_dataset_target(t->train, b->pair[i], t->targets + i * classes);
     }
+    if (t->features) kin_features_take(t->features, t->train, b->pair, b->n);
     return (kin_pairs){.n = b->n,
                        .texts = b->texts,
                        .images = b->images,
                        .ids = b->ids,
                        .off = b->off,
                        .image_of = b->image_of,
+                       .image_features = t->features ? t->features->image_rows : NULL,
+                       .text_features = t->features ? t->features->text_rows : NULL,
                        .labels = t->labels,
                        .targets = t->targets};
 }
@@ -307,6 +343,7 @@ kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
                             .context = t->model->cfg.text.context,
                             .captions = c->captions,
                             .negatives = c->negatives,
+                            .blind = t->features != NULL,
                             .threads = c->loader_threads,
                             .ahead = c->ahead,
                             .seed = (uint64_t)c->seed};
@@ -350,6 +387,7 @@ kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg)
     if (*cfg->resume) {
         KIN_TRY(kin_checkpoint_load(cx, cfg->resume, t->model, &t->optim, &t->state));
         kin_log(cx, KIN_INFO, "going on from step %lld of %s", (long long)t->state.step, cfg->resume);
+        if (t->stepper.fused && t->stepper.fused->cfg.wiring.want.features) KIN_TRY(open_features(cx, t));
     }
     return open_loader(cx, t);
 }
@@ -368,6 +406,8 @@ void kin_trainer_close(kin_trainer *t)
     kin_dataset_close(t->val);
     json_decref(t->state.loader);
     free(t->out);
+    if (t->features) kin_features_close(t->features);
+    free(t->features);
     free(t->labels);
     free(t->targets);
     *t = (kin_trainer){0};

@@ -8,6 +8,7 @@
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/embed.h"
+#include "train/features.h"
 #include "train/lr.h"
 #include "train/step.h"
 
@@ -47,8 +48,9 @@ typedef struct kin_trainer {
     kin_loader *loader;
     kin_lr lr;
     kin_state state;
-    int32_t *labels; /* [batch] of labelled data, loss.cls */
-    float *targets;  /* [batch, classes] where several answers may be right */
+    kin_features *features; /* of towers that do not learn; NULL: pictures are read and towers run */
+    int32_t *labels;        /* [batch] of labelled data, loss.cls */
+    float *targets;         /* [batch, classes] where several answers may be right */
 } kin_trainer;
 
 /* How a run's options say that a split of its data is opened. */
@@ -57,7 +59,8 @@ kin_dataset_cfg kin_data_cfg(const kin_config *c, const char *split);
 /* A batch as the step takes it; valid as long as the batch. */
 kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b);
 
-/* The metric that decides what is best: the option, or, where it was not given and there are labels, accuracy. */
+/* The metric that decides what is best: the option, or, where it was not given and there are labels,
+ * accuracy. */
 const char *kin_trainer_keep(const kin_trainer *t);
 
 /* Of the trainer's own loader. */

@@ -30,7 +30,8 @@ void kin_count_duplicates(const kin_pairs *p, int64_t image_bytes, uint64_t *dig
         digest[i] =
             kin_fnv(KIN_FNV, p->ids + p->off[i], (size_t)(p->off[i + 1] - p->off[i]) * sizeof *p->ids);
     *captions = repeats(digest, p->n);
-    for (int64_t i = 0; i < p->n; i++) {
+    for (int64_t i = 0; i < p->n; i++) digest[i] = (uint64_t)i; /* where no pictures are read */
+    for (int64_t i = 0; p->images && i < p->n; i++) {
         const uint8_t *image = p->images + i * image_bytes;
         const uint32_t half = kin_crc32c(0, image, (size_t)image_bytes / 2);
         digest[i] = (uint64_t)half << 32 |

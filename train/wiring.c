@@ -36,18 +36,24 @@ static kin_status check(kin_ctx *cx, const kin_wiring *w)
     const kin_model_cfg *m = w->model;
     for (int k = 0; k < KIN_OBJECTIVES; k++)
         if (w->cfg.want.head[k] && !kin_objectives[k].has(m))
-            return kin_fail(cx, KIN_ARG, "loss.%s is asked for, but the model (fusion %s) has nothing that it is of",
+            return kin_fail(cx, KIN_ARG,
+                            "loss.%s is asked for, but the model (fusion %s) has nothing that it is of",
                             kin_objectives[k].name, fusion_of(w)->name);
     if (w->cfg.hard && !fusion_of(w)->towers)
-        return kin_fail(cx, KIN_ARG,
-                        "itm-negatives = hard draws by similarity, and fusion %s has no embeddings to compare; "
-                        "itm-negatives = random",
-                        fusion_of(w)->name);
+        return kin_fail(
+            cx, KIN_ARG,
+            "itm-negatives = hard draws by similarity, and fusion %s has no embeddings to compare; "
+            "itm-negatives = random",
+            fusion_of(w)->name);
     if (w->cfg.want.head[KIN_MIM] && m->vision.patch_dropout > 0.0f)
-        return kin_fail(cx, KIN_UNSUPPORTED, "loss.mim tells hidden patches, and patch-drop takes patches away: one "
-                                             "of the two");
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "loss.mim tells hidden patches, and patch-drop takes patches away: one "
+                        "of the two");
+    if (w->cfg.want.features && w->cfg.drop_text > 0.0)
+        return kin_fail(cx, KIN_INTERNAL, "features of a text that is not there");
     if (w->cfg.want.head[KIN_MLM] && m->text.vocab < 4)
-        return kin_fail(cx, KIN_ARG, "loss.mlm needs words: the vocabulary has %lld", (long long)m->text.vocab);
+        return kin_fail(cx, KIN_ARG, "loss.mlm needs words: the vocabulary has %lld",
+                        (long long)m->text.vocab);
     return KIN_OK;
 }
 
@@ -66,14 +72,14 @@ kin_status kin_wiring_open(kin_ctx *cx, kin_wiring *w, const kin_model_cfg *m, c
     z->pairs = pairs + (head[KIN_ITM] ? 2 * pairs + texts - pairs : 0) + (head[KIN_MLM] ? pairs : 0) +
                (head[KIN_MIM] ? pairs : 0);
     if (!kin_mul(z->texts, context, &z->tokens) || !kin_mul(z->pairs, each, &z->rows) || z->rows > INT32_MAX)
-        return kin_fail(cx, KIN_ARG, "%lld pairs of up to %lld rows are too large for one step", (long long)z->pairs,
-                        (long long)each);
+        return kin_fail(cx, KIN_ARG, "%lld pairs of up to %lld rows are too large for one step",
+                        (long long)z->pairs, (long long)each);
     z->vision_rows = z->text_rows = z->rows;
     z->words = pairs * context;
     z->patches = pairs * vision_tokens(w);
     if (head[KIN_MIM]) w->images = kin_alloc(cx, z->images, (size_t)side_bytes(w));
     int32_t **const of_pairs[] = {&w->pair_images, &w->pair_texts, &w->itm_labels, &w->class_labels};
-    int32_t **const of_rows[] = {&w->row_texts,   &w->row_images, &w->row_kinds, &w->vision_rows,
+    int32_t **const of_rows[] = {&w->row_texts, &w->row_images, &w->row_kinds, &w->vision_rows,
                                  &w->text_rows, &w->vision_of,  &w->text_of};
     for (size_t i = 0; i < sizeof of_pairs / sizeof *of_pairs; i++)
         *of_pairs[i] = kin_alloc(cx, z->pairs, sizeof(int32_t));
@@ -95,11 +101,11 @@ kin_status kin_wiring_open(kin_ctx *cx, kin_wiring *w, const kin_model_cfg *m, c
 
 void kin_wiring_close(kin_wiring *w)
 {
-    void *const all[] = {w->images,     w->ids,         w->off,         w->pair_images,  w->pair_texts, w->row_off,
-                         w->row_texts,  w->row_images,  w->row_kinds,   w->vision_rows,  w->text_rows,  w->vision_of,
-                         w->text_of,    w->itc_images,  w->itc_texts,   w->itm_labels,   w->class_labels,
-                         w->word_rows,  w->word_labels, w->patch_rows,  w->patch_sources, w->class_targets,
-                         w->weight};
+    void *const all[] = {w->images,        w->ids,           w->off,        w->pair_images, w->pair_texts,
+                         w->row_off,       w->row_texts,     w->row_images, w->row_kinds,   w->vision_rows,
+                         w->text_rows,     w->vision_of,     w->text_of,    w->itc_images,  w->itc_texts,
+                         w->itm_labels,    w->class_labels,  w->word_rows,  w->word_labels, w->patch_rows,
+                         w->patch_sources, w->class_targets, w->weight};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     *w = (kin_wiring){0};
 }
@@ -156,8 +162,8 @@ static double cosine(const float *a, const float *b, int64_t n)
 }
 
 /* For caption i another picture (or for picture i another caption): softmax over those that may be. */
-static int64_t other(kin_wiring *w, const kin_pairs *p, int64_t i, const float *own, const float *others, double scale,
-                     double u)
+static int64_t other(kin_wiring *w, const kin_pairs *p, int64_t i, const float *own, const float *others,
+                     double scale, double u)
 {
     const int64_t e = w->model->embed_dim;
     double most = -INFINITY;
@@ -172,8 +178,8 @@ static int64_t other(kin_wiring *w, const kin_pairs *p, int64_t i, const float *
     return drawn(w, p->n, u);
 }
 
-static void false_pairs(kin_wiring *w, const kin_pairs *p, uint64_t key, const float *image, const float *text,
-                        double scale)
+static void false_pairs(kin_wiring *w, const kin_pairs *p, uint64_t key, const float *image,
+                        const float *text, double scale)
 {
     for (int64_t k = 0; p->image_of && k < p->texts - p->n; k++)
         if (p->image_of[k] >= 0) add_pair(w, p->image_of[k], p->n + k, 0);
@@ -206,7 +212,8 @@ static void mask_text(kin_wiring *w, const kin_pairs *p, int64_t i, uint64_t key
     }
     for (int64_t j = 1; j + 1 < n; j++) {
         if (unit(key, i, DRAW_WORD, (uint32_t)j, 0) >= w->cfg.mlm_rate && j != least) continue;
-        const double how = unit(key, i, DRAW_WORD, (uint32_t)j, 1), which = unit(key, i, DRAW_WORD, (uint32_t)j, 2);
+        const double how = unit(key, i, DRAW_WORD, (uint32_t)j, 1),
+                     which = unit(key, i, DRAW_WORD, (uint32_t)j, 2);
         w->word_labels[w->now.words] = ids[j];
         w->word_rows[w->now.words++] = (int32_t)j;
         if (how < 0.8)
@@ -215,7 +222,8 @@ static void mask_text(kin_wiring *w, const kin_pairs *p, int64_t i, uint64_t key
             ids[j] = (int32_t)(which * (double)w->model->text.vocab);
     }
     const int64_t pair = add_pair(w, i, t, -1);
-    for (int64_t k = first; k < w->now.words; k++) w->word_rows[k] += (int32_t)(pair * w->model->text.context);
+    for (int64_t k = first; k < w->now.words; k++)
+        w->word_rows[k] += (int32_t)(pair * w->model->text.context);
 }
 
 static void hide_patch(const kin_wiring *w, uint8_t *image, int64_t patch)
@@ -237,7 +245,8 @@ static void mask_image(kin_wiring *w, const kin_pairs *p, int64_t i, uint64_t ke
     const int64_t pair = add_pair(w, at, i, -1);
     int64_t hidden = 0;
     for (int64_t k = 0; k < patches; k++) {
-        if (unit(key, i, DRAW_PATCH, (uint32_t)k, 0) >= w->cfg.mim_rate && !(k + 1 == patches && !hidden)) continue;
+        if (unit(key, i, DRAW_PATCH, (uint32_t)k, 0) >= w->cfg.mim_rate && !(k + 1 == patches && !hidden))
+            continue;
         hidden++;
         hide_patch(w, image, k);
         w->patch_sources[w->now.patches] = (int32_t)(i * patches + k);
@@ -299,6 +308,8 @@ static void begin(kin_wiring *w, const kin_pairs *p)
     w->off[0] = 0;
     for (int64_t i = 0; i < p->texts; i++) add_text(w, p->ids + p->off[i], p->off[i + 1] - p->off[i]);
     w->pixels = p->images;
+    w->image_features = p->image_features;
+    w->text_features = p->text_features;
 }
 
 static void finish(kin_wiring *w)
@@ -315,7 +326,8 @@ static void finish(kin_wiring *w)
 static void true_pair(kin_wiring *w, const kin_pairs *p, int64_t i, uint64_t key, int64_t nothing)
 {
     const double u = unit(key, i, DRAW_MISSING, 0, 0);
-    const bool no_image = u < w->cfg.drop_image, no_text = !no_image && u < w->cfg.drop_image + w->cfg.drop_text;
+    const bool no_image = u < w->cfg.drop_image,
+               no_text = !no_image && u < w->cfg.drop_image + w->cfg.drop_text;
     const int64_t classes = w->model->heads.classes;
     const int64_t pair =
         add_pair(w, no_image ? w->most.images : i, no_text ? nothing : i, no_image || no_text ? -1 : 1);
@@ -323,7 +335,9 @@ static void true_pair(kin_wiring *w, const kin_pairs *p, int64_t i, uint64_t key
     w->class_labels[pair] = p->labels[i];
     if (!w->model->heads.many) return;
     for (int64_t k = 0; k < classes; k++)
-        w->class_targets[pair * classes + k] = p->targets ? p->targets[i * classes + k] : k == p->labels[i] ? 1.0f : 0.0f;
+        w->class_targets[pair * classes + k] = p->targets          ? p->targets[i * classes + k]
+                                               : k == p->labels[i] ? 1.0f
+                                                                   : 0.0f;
 }
 
 kin_status kin_wiring_make(kin_ctx *cx, kin_wiring *w, const kin_pairs *p, uint64_t key, const float *image,
@@ -331,7 +345,8 @@ kin_status kin_wiring_make(kin_ctx *cx, kin_wiring *w, const kin_pairs *p, uint6
 {
     const bool *head = w->cfg.want.head;
     if (p->n < 1 || p->n > w->most.itc_images || p->texts > w->most.itc_texts || p->texts < p->n)
-        return kin_fail(cx, KIN_SHAPE, "a batch of %lld pairs and %lld captions; the step was made for %lld and %lld",
+        return kin_fail(cx, KIN_SHAPE,
+                        "a batch of %lld pairs and %lld captions; the step was made for %lld and %lld",
                         (long long)p->n, (long long)p->texts, (long long)w->most.itc_images,
                         (long long)w->most.itc_texts);
     if (head[KIN_CLS] && !p->labels)
@@ -363,7 +378,8 @@ kin_status kin_wiring_score(kin_ctx *cx, kin_wiring *w, const kin_pairs *p, cons
                             const int32_t *pair_text, int64_t pairs)
 {
     if (p->n > w->most.images || p->texts > w->most.texts || pairs > w->most.pairs)
-        return kin_fail(cx, KIN_SHAPE, "%lld pairs of %lld pictures and %lld texts; room is for %lld, %lld, %lld",
+        return kin_fail(cx, KIN_SHAPE,
+                        "%lld pairs of %lld pictures and %lld texts; room is for %lld, %lld, %lld",
                         (long long)pairs, (long long)p->n, (long long)p->texts, (long long)w->most.pairs,
                         (long long)w->most.images, (long long)w->most.texts);
     begin(w, p);
@@ -381,6 +397,8 @@ kin_status kin_wiring_each(const kin_wiring *w, kin_wire_fn each, void *user)
         int64_t count, size;
     } all[] = {
         {"images", w->pixels, z->images, side_bytes(w)},
+        {"image features", w->image_features, z->images, w->model->embed_dim * (int64_t)sizeof(float)},
+        {"text features", w->text_features, z->texts, w->model->embed_dim * (int64_t)sizeof(float)},
         {"ids", w->ids, z->tokens, 4},
         {"off", w->off, z->texts + 1, 4},
         {"itc images", w->itc_images, z->itc_images, 4},

@@ -60,7 +60,8 @@ void REF(target_bwd)(const kin_call *c)
     const int64_t width = c->in[0].dim[1], n = counted(c);
     for (int64_t i = 0; i < c->in[0].dim[0] && wanted(c, 0); i++)
         for (int64_t k = i * width; k < (i + 1) * width; k++) {
-            const double d = counts(c, i) ? slope(c, i, (double)get(&c->in[0], k), (double)get(&c->in[1], k)) : 0.0;
+            const double d =
+                counts(c, i) ? slope(c, i, (double)get(&c->in[0], k), (double)get(&c->in[1], k)) : 0.0;
             put(c, 0, k, d / (double)kin_max64(1, n) * (double)cotangent(c, 0, 0));
         }
 }

@@ -1,0 +1,48 @@
+#include "train/features.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/evaluate.h"
+
+bool kin_features_fit(const kin_model *m)
+{
+    const kin_params *p = m->params;
+    if (strcmp(kin_fusions[m->cfg.fusion.kind].name, "late") != 0) return false;
+    for (int i = 0; i < p->count; i++) {
+        const char *name = p->param[i].name;
+        const bool head = strncmp(name, "fusion.", 7) == 0 || strncmp(name, "heads.", 6) == 0;
+        if (!p->param[i].frozen && !head && strncmp(name, "logit_", 6) != 0) return false;
+    }
+    return true;
+}
+
+kin_status kin_features_open(kin_ctx *cx, kin_features *f, kin_embedder *e, kin_dataset *d, int64_t batch)
+{
+    const double began = kin_now();
+    *f = (kin_features){.width = e->model->cfg.embed_dim};
+    f->image_rows = kin_alloc(cx, batch * f->width, sizeof *f->image_rows);
+    f->text_rows = kin_alloc(cx, batch * f->width, sizeof *f->text_rows);
+    if (cx->status == KIN_OK) kin_embed_dataset(cx, e, d, &f->image, &f->text);
+    f->seconds = kin_now() - began;
+    return cx->status;
+}
+
+void kin_features_close(kin_features *f)
+{
+    free(f->image);
+    free(f->text);
+    free(f->image_rows);
+    free(f->text_rows);
+    *f = (kin_features){0};
+}
+
+void kin_features_take(kin_features *f, const kin_dataset *d, const uint32_t *caption, int64_t n)
+{
+    const size_t row = (size_t)f->width;
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(f->image_rows + (size_t)i * row, f->image + (size_t)d->item_of[caption[i]] * row,
+               row * sizeof(float));
+        memcpy(f->text_rows + (size_t)i * row, f->text + (size_t)caption[i] * row, row * sizeof(float));
+    }
+}
