@@ -11,7 +11,10 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
-#include "train/step.h"
+#include "train/eval_task.h"
+#include "train/judge_fused.h"
+#include "train/session.h"
+#include "train/trainer.h"
 
 enum { N = 5, TEXTS = 7, S = 16, T = 8, VOCAB = 20, E = 16, CLASSES = 3 };
 
@@ -84,7 +87,10 @@ static kin_status read_model(kin_ctx *cx, const char *fusion, const char *heads,
     return rc;
 }
 
-static void open_rig(rig *r, kin_backend *backend, const technique *t)
+/* Towers frozen; and not even run: their embeddings are inputs. */
+typedef enum frozen { LEARNING, FROZEN, FEATURES } frozen;
+
+static void open_rig_as(rig *r, kin_backend *backend, const technique *t, frozen towers)
 {
     *r = (rig){.backend = backend};
     char heads[128];
@@ -96,6 +102,10 @@ static void open_rig(rig *r, kin_backend *backend, const technique *t)
     const kin_loss_row *loss = kin_loss_find("infonce");
     r->params = kin_params_new(&r->cx);
     if (kin_register_weights(&r->cx, r->params, &cfg, loss) != KIN_OK) fail_msg("%s", r->cx.message);
+    static const char *const of_towers[] = {"visual.*",     "token_embedding*", "positional*",
+                                            "transformer*", "ln_final*",        "text_projection"};
+    for (int i = 0; towers != LEARNING && i < 6; i++)
+        assert_true(kin_params_freeze(r->params, of_towers[i]) > 0);
     assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, false), KIN_OK);
     assert_int_equal(kin_params_init(&r->cx, r->params, 5), KIN_OK);
     /* Nothing at a point where its gradient is zero by symmetry: gates open, biases at work, types apart. */
@@ -110,11 +120,19 @@ static void open_rig(rig *r, kin_backend *backend, const technique *t)
     }
     r->programs = (kin_programs){.cfg = cfg, .loss = loss, .params = r->params, .backend = backend};
     assert_int_equal(kin_stepper_open(&r->cx, &r->stepper, &r->programs, N, TEXTS, 0), KIN_OK);
-    kin_fused_cfg f = {
-        .wiring = {
-            .hard = t->hard, .mlm_rate = 0.3, .mim_rate = 0.4, .drop_image = t->drop, .drop_text = t->drop}};
+    kin_fused_cfg f = {.wiring = {.want = {.features = towers == FEATURES},
+                                  .hard = t->hard,
+                                  .mlm_rate = 0.3,
+                                  .mim_rate = 0.4,
+                                  .drop_image = t->drop,
+                                  .drop_text = t->drop}};
     memcpy(f.weight, t->weight, sizeof f.weight);
     if (kin_stepper_fuse(&r->cx, &r->stepper, &f) != KIN_OK) fail_msg("%s", r->cx.message);
+}
+
+static void open_rig(rig *r, kin_backend *backend, const technique *t)
+{
+    open_rig_as(r, backend, t, LEARNING);
 }
 
 static void close_rig(rig *r)
@@ -252,6 +270,148 @@ static void test_kernels_agree(void **state)
         close_rig(&b);
         close_rig(&c);
     }
+}
+
+/* ---- towers that do not learn ---- */
+
+static void embed(rig *r, const kin_pairs *p, float *image, float *text)
+{
+    double out[TEXTS * E];
+    for (int k = 0; k < 2; k++) {
+        kin_run run = {0};
+        kin_program *prog = kin_programs_get(&r->cx, &r->programs, k ? KIN_TASK_TEXTS : KIN_TASK_IMAGES,
+                                             false, N, TEXTS, p->off[TEXTS]);
+        assert_non_null(prog);
+        if (k) {
+            kin_program_bind(&r->cx, prog, "ids", kin_only_read(p->ids));
+            kin_program_bind(&r->cx, prog, "off", kin_only_read(p->off));
+        } else
+            kin_program_bind(&r->cx, prog, "images", kin_only_read(p->images));
+        kin_program_bind(&r->cx, prog, "embedding", out);
+        kin_run_rows(prog, &run, "images", N);
+        kin_run_rows(prog, &run, "texts", TEXTS);
+        kin_run_rows(prog, &run, "tokens", p->off[TEXTS]);
+        assert_int_equal(kin_program_run(&r->cx, prog, &run), KIN_OK);
+        for (int i = 0; i < (k ? TEXTS : N) * E; i++) (k ? text : image)[i] = (float)out[i];
+    }
+}
+
+/* A step over features is the step over pictures and texts, and no tower is in its program. */
+static void test_features(void **state)
+{
+    (void)state;
+    static const technique late = {
+        "{\"kind\": \"late\", \"combine\": \"mlp\"}", {0.0, 1.0, 0.0, 0.0, 1.0}, true, 0.0};
+    float image[N * E], text[TEXTS * E];
+    rig whole, cached;
+    kin_pairs p = batch();
+    open_rig_as(&whole, ref64(), &late, FROZEN);
+    open_rig_as(&cached, cpu(1), &late, FEATURES);
+    embed(&whole, &p, image, text);
+    const double want = step(&whole);
+    p.image_features = image;
+    p.text_features = text;
+    p.images = NULL;
+    double have = 0.0;
+    if (kin_stepper_run(&cached.cx, &cached.stepper, &p, 77, &have) != KIN_OK)
+        fail_msg("%s", cached.cx.message);
+    assert_true(fabs(have - want) < 1e-5);
+    int learn = 0;
+    for (int i = 0; i < whole.params->count; i++) {
+        if (whole.params->param[i].frozen) continue;
+        const double *x = kin_param_grad(whole.params, i);
+        const float *y = kin_param_grad(cached.params, i);
+        for (int64_t k = 0; k < whole.params->param[i].count; k++)
+            assert_true(fabs(x[k] - (double)y[k]) < 1e-5);
+        learn++;
+    }
+    assert_true(learn > 4);
+    assert_true(cached.stepper.flops < 0.1 * whole.stepper.flops);
+    close_rig(&whole);
+    close_rig(&cached);
+}
+
+/* ---- a run: trained, written, read, asked ---- */
+
+static void set(kin_config *c, const char *key, const char *value)
+{
+    kin_ctx cx = {0};
+    if (kin_config_set(&cx, c, key, value) != KIN_OK) fail_msg("%s", cx.message);
+}
+
+static double accuracy_of(const char *folder)
+{
+    kin_ctx cx = {0};
+    kin_session s;
+    kin_fused_judge fused;
+    kin_judge judge;
+    const kin_dataset_cfg how = {.split = "val", .labels = KIN_LABELS_MUST};
+    kin_dataset *d = kin_dataset_open_as(&cx, "scenes:xor,count=64,seed=2,size=32", &how);
+    if (kin_session_open(&cx, &s, folder, 1, 16) != KIN_OK) fail_msg("%s", cx.message);
+    if (kin_judge_of(&cx, &s.embedder, &fused, &judge) != KIN_OK) fail_msg("%s", cx.message);
+    assert_int_equal(judge.width, 2);
+    assert_string_equal(judge.class_name[1], "true");
+    json_t *m = kin_eval_task(&cx, &judge, d, &(kin_task_opts){0});
+    if (!m) fail_msg("%s", cx.message);
+    const double accuracy = json_number_value(json_object_get(m, "accuracy"));
+    json_decref(m);
+    kin_fused_judge_close(&fused);
+    kin_session_close(&s);
+    kin_dataset_close(d);
+    return accuracy;
+}
+
+static void train(const char *fusion, const char *model, const char *freeze, const char *out, bool features)
+{
+    kin_ctx cx = {0};
+    kin_config c;
+    kin_trainer t;
+    assert_int_equal(kin_config_init(&cx, &c), KIN_OK);
+    const char *const keys[][2] = {{"model", model},
+                                   {"model.fusion.kind", fusion},
+                                   {"train-data", "scenes:xor,count=96,seed=1,size=32"},
+                                   {"val-data", "scenes:xor,count=64,seed=2,size=32"},
+                                   {"batch", "16"},
+                                   {"steps", "4"},
+                                   {"loss.itc", "0"},
+                                   {"loss.cls", "1"},
+                                   {"drop-image", "0.2"},
+                                   {"threads", "1"},
+                                   {"eval-batch", "16"},
+                                   {"freeze", freeze},
+                                   {"out", out}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) set(&c, keys[i][0], keys[i][1]);
+    if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
+    assert_true((t.features != NULL) == features);
+    if (kin_trainer_run(&cx, &t, NULL) != KIN_OK) fail_msg("%s", cx.message);
+    char last[200];
+    snprintf(last, sizeof last, "%s/last", out);
+    assert_true(fabs(t.state.best - accuracy_of(last)) < 1e-9);
+    kin_trainer_close(&t);
+    kin_config_free(&c);
+}
+
+static void test_run(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/kin-fusion-XXXXXX", out[100], from[100];
+    assert_non_null(mkdtemp(root));
+    static const char *const kinds[] = {"late", "xattn", "joint", "experts"};
+    for (int i = 0; i < 4; i++) {
+        snprintf(out, sizeof out, "%s/%s", root, kinds[i]);
+        train(kinds[i], "scenes-tiny", "", out, false);
+    }
+    /* On from there: with frozen towers, which run once; and another technique on the same towers. */
+    snprintf(from, sizeof from, "%s/late/last", root);
+    snprintf(out, sizeof out, "%s/frozen", root);
+    train("late", from, "visual.*,token_embedding*,positional*,transformer*,ln_final*,text_projection", out,
+          true);
+    snprintf(out, sizeof out, "%s/more", root);
+    train("xattn", from, "", out, false);
+    kin_ctx cx = {0};
+    char *command = kin_sprintf(&cx, "rm -rf %s", root);
+    assert_int_equal(system(command), 0);
+    free(command);
 }
 
 /* ---- wiring ---- */
@@ -492,7 +652,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),     cmocka_unit_test(test_everything_learns),
-        cmocka_unit_test(test_kernels_agree), cmocka_unit_test(test_hard_negatives),
+        cmocka_unit_test(test_kernels_agree), cmocka_unit_test(test_features),
+        cmocka_unit_test(test_run),           cmocka_unit_test(test_hard_negatives),
         cmocka_unit_test(test_masked_words),  cmocka_unit_test(test_pairs_do_not_see_each_other),
         cmocka_unit_test(test_closed_gates),  cmocka_unit_test(test_refused),
     };

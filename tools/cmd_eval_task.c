@@ -7,6 +7,7 @@
 #include "tools/plot.h"
 #include "train/eval_noise.h"
 #include "train/evaluate.h"
+#include "train/judge_fused.h"
 #include "train/rerank.h"
 #include "train/session.h"
 
@@ -107,10 +108,11 @@ static kin_status tune(kin_ctx *cx, const job *j, const kin_judge *judge, double
     return cx->status;
 }
 
-static kin_status eval_task(kin_ctx *cx, const job *j, kin_session *s)
+static kin_status eval_task_by(kin_ctx *cx, const job *j, kin_session *s, kin_fused_judge *fused)
 {
     double threshold;
-    const kin_judge judge = kin_judge_dual(&s->embedder);
+    kin_judge judge;
+    KIN_TRY(kin_judge_of(cx, &s->embedder, fused, &judge));
     kin_task_opts o = {.bootstrap = j->bootstrap};
     if (j->tune_split) {
         KIN_TRY(tune(cx, j, &judge, &threshold));
@@ -129,6 +131,14 @@ static kin_status eval_task(kin_ctx *cx, const job *j, kin_session *s)
     return cx->status;
 }
 
+static kin_status eval_task(kin_ctx *cx, const job *j, kin_session *s)
+{
+    kin_fused_judge fused = {0};
+    eval_task_by(cx, j, s, &fused);
+    kin_fused_judge_close(&fused);
+    return cx->status;
+}
+
 /* ---- rerank ---- */
 
 static void print_way(const json_t *m, const char *way, const char *name)
@@ -143,9 +153,11 @@ static void print_way(const json_t *m, const char *way, const char *name)
     }
 }
 
-static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session *second)
+static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session *second,
+                         kin_fused_judge *fused)
 {
-    const kin_judge judge = kin_judge_dual(&second->embedder);
+    kin_judge judge;
+    KIN_TRY(kin_judge_of(cx, &second->embedder, fused, &judge));
     float *image = NULL, *text = NULL;
     kin_dataset *d = open_split(cx, j, j->data, j->split, KIN_LABELS_PAIRS);
     json_t *m = NULL;
@@ -182,8 +194,10 @@ static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session 
 static kin_status eval_rerank(kin_ctx *cx, const job *j, kin_session *s)
 {
     kin_session second;
+    kin_fused_judge fused = {0};
     if (kin_session_open(cx, &second, j->judge, (int)j->threads, j->batch) == KIN_OK)
-        rerank(cx, j, s, &second);
+        rerank(cx, j, s, &second, &fused);
+    kin_fused_judge_close(&fused);
     kin_session_close(&second);
     return cx->status;
 }
@@ -212,6 +226,7 @@ static kin_status choose_kinds(kin_ctx *cx, const job *j, bool kinds[KIN_NOISES]
 /* One model: its session, and what is measured of it. */
 typedef struct subject {
     kin_session session;
+    kin_fused_judge fused;
     kin_judge judge;
     kin_noise_retrieval retrieval;
     kin_noise_task task;
@@ -222,7 +237,7 @@ static kin_status open_subject(kin_ctx *cx, const job *j, const char *model, kin
                                kin_noise_subject *out)
 {
     KIN_TRY(kin_session_open(cx, &s->session, model, (int)j->threads, j->batch));
-    s->judge = kin_judge_dual(&s->session.embedder);
+    KIN_TRY(kin_judge_of(cx, &s->session.embedder, &s->fused, &s->judge));
     s->retrieval =
         (kin_noise_retrieval){.embedder = &s->session.embedder, .data = d, .bootstrap = j->bootstrap};
     s->task = (kin_noise_task){.judge = &s->judge, .data = d, .bootstrap = j->bootstrap};
@@ -278,6 +293,7 @@ static kin_status eval_noise(kin_ctx *cx, const job *j)
     if (n > 0 && cx->status == KIN_OK) kin_leave_readable(cx, &s[0].session.embedder, d);
     if (n > 0 && cx->status == KIN_OK) measure_noise(cx, j, of, n, d);
     for (int64_t i = 0; s && i < n; i++) {
+        kin_fused_judge_close(&s[i].fused);
         kin_session_close(&s[i].session);
         free(s[i].retrieval.image);
         free(s[i].retrieval.text);

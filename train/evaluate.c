@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/scorer.h"
+#include "train/eval_task.h"
+#include "train/judge_fused.h"
 
 kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float **image, float **text)
 {
@@ -118,15 +119,15 @@ json_t *kin_evaluate_rows(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, co
     return NULL;
 }
 
-/* Of a labelled set: how often the head cls is right. */
-static json_t *evaluate_labels(kin_ctx *cx, kin_embedder *e, const kin_dataset *d)
+static json_t *evaluate_labels(kin_ctx *cx, kin_embedder *e, kin_dataset *d)
 {
-    kin_scorer s;
-    double accuracy = 0.0;
-    if (kin_scorer_open(cx, &s, e, KIN_CLS) == KIN_OK) kin_score_accuracy(cx, &s, d, &accuracy);
-    kin_scorer_close(&s);
-    if (cx->status != KIN_OK) return NULL;
-    return json_pack("{s:f, s:I}", "accuracy", accuracy, "examples", (json_int_t)d->captions);
+    kin_fused_judge fused;
+    kin_judge judge;
+    json_t *out = NULL;
+    if (kin_judge_of(cx, e, &fused, &judge) == KIN_OK)
+        out = kin_eval_task(cx, &judge, d, &(kin_task_opts){0});
+    kin_fused_judge_close(&fused);
+    return out;
 }
 
 json_t *kin_evaluate(kin_ctx *cx, kin_embedder *e, kin_dataset *d, const kin_eval_opts *opts)

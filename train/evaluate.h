@@ -1,6 +1,6 @@
-/* evaluate: what a model makes of a dataset. A labelled one: {"accuracy", "examples"} of its head cls. Any
- * other: retrieval both ways, and of each kind of swap ("relation", "attribute": the same words in another
- * order) how often the true caption scores above the false one. */
+/* evaluate: what a model makes of a dataset. A labelled one: kin_eval_task's answer. Any other: retrieval
+ * both ways, and of each kind of swap ("relation", "attribute": the same words in another order) how often
+ * the true caption scores above the false one. */
 #ifndef KIN_EVALUATE_H
 #define KIN_EVALUATE_H
 #include "train/embed.h"

@@ -1,0 +1,132 @@
+#include "train/judge_fused.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void read_names(kin_ctx *cx, kin_fused_judge *j)
+{
+    const json_t *heads = json_object_get(json_object_get(j->embedder->model->json, "kin_cfg"), "heads");
+    const json_t *names = json_object_get(heads, "names");
+    if (j->head != KIN_CLS || !names) return;
+    j->class_name = kin_alloc(cx, j->width, sizeof *j->class_name);
+    for (int64_t k = 0; j->class_name && k < j->width; k++) {
+        const char *name = json_string_value(json_array_get(names, (size_t)k));
+        j->class_name[k] = name ? name : "";
+    }
+}
+
+kin_status kin_fused_judge_open(kin_ctx *cx, kin_fused_judge *j, kin_embedder *embedder, kin_objective head)
+{
+    kin_backend *b = embedder->programs->backend;
+    const int64_t batch = embedder->batch;
+    *j = (kin_fused_judge){.embedder = embedder, .head = head, .model = embedder->programs->cfg};
+    if (!kin_objectives[head].has(&j->model))
+        return kin_fail(cx, KIN_ARG, "the model has no head %s (its fusion is %s); train it with loss.%s = 1",
+                        kin_objectives[head].name, kin_fusions[j->model.fusion.kind].name,
+                        kin_objectives[head].name);
+    j->model.vision.trunk.training = j->model.text.trunk.training = j->model.fusion.trunk.training = false;
+    j->want.head[head] = true;
+    j->width = head == KIN_ITM ? 2 : j->model.heads.classes;
+    const kin_wiring_cfg cfg = {.want = j->want};
+    KIN_TRY(kin_wiring_open(cx, &j->wiring, &j->model, &cfg, batch, batch));
+    j->ids = kin_alloc(cx, batch * j->model.text.context, sizeof *j->ids);
+    j->off = kin_alloc(cx, batch + 1, sizeof *j->off);
+    j->pair = kin_alloc(cx, 2 * batch, sizeof *j->pair);
+    j->io_bytes = batch * j->width * (int64_t)kin_dtype_size(b->real);
+    j->io = b->alloc(b, j->io_bytes);
+    if (!j->io) kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for logits", (long long)j->io_bytes);
+    read_names(cx, j);
+    return cx->status;
+}
+
+void kin_fused_judge_close(kin_fused_judge *j)
+{
+    if (j->io) j->embedder->programs->backend->release(j->embedder->programs->backend, j->io, j->io_bytes);
+    kin_wiring_close(&j->wiring);
+    free(j->class_name);
+    free(j->ids);
+    free(j->off);
+    free(j->pair);
+    *j = (kin_fused_judge){0};
+}
+
+static kin_status encode(kin_ctx *cx, kin_fused_judge *j, const char *const *text, int64_t texts)
+{
+    j->off[0] = 0;
+    for (int64_t i = 0; i < texts; i++) {
+        const int64_t n = kin_tokenizer_encode(cx, j->embedder->model->tokenizer, text[i],
+                                               j->model.text.context, j->ids + j->off[i]);
+        if (n < 0) return cx->status;
+        j->off[i + 1] = j->off[i] + (int32_t)n;
+    }
+    return KIN_OK;
+}
+
+static kin_status bring_home(kin_ctx *cx, const kin_fused_judge *j, int64_t count, float *out)
+{
+    kin_backend *b = j->embedder->programs->backend;
+    if (b->real == KIN_F32) {
+        b->download(b, out, j->io, count * (int64_t)sizeof *out);
+        return kin_backend_check(cx, b);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        double wide;
+        b->download(b, &wide, (char *)j->io + i * (int64_t)sizeof wide, sizeof wide);
+        out[i] = (float)wide;
+    }
+    return kin_backend_check(cx, b);
+}
+
+kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t *images, int64_t n,
+                                 const char *const *text, int64_t texts, const int32_t *image,
+                                 const int32_t *pair_text, int64_t pairs, float *out)
+{
+    kin_programs *programs = j->embedder->programs;
+    const int64_t batch = j->embedder->batch;
+    if (texts > batch)
+        return kin_fail(cx, KIN_SHAPE, "%lld texts at once; room is for %lld", (long long)texts,
+                        (long long)batch);
+    KIN_TRY(encode(cx, j, text, texts));
+    const kin_pairs p = {.n = n, .texts = texts, .images = images, .ids = j->ids, .off = j->off};
+    KIN_TRY(kin_wiring_score(cx, &j->wiring, &p, image, pair_text, pairs));
+    kin_fused_sizes z = j->wiring.now;
+    z.images = z.texts = z.pairs = batch; /* one program for the last batch too */
+    kin_program *program = kin_programs_fused(cx, programs, false, &j->want, &z);
+    if (!program) return cx->status;
+    kin_run run = {0};
+    KIN_TRY(kin_wiring_bind(cx, programs, program, &j->wiring, &run));
+    KIN_TRY(kin_program_bind(cx, program, j->head == KIN_ITM ? "itm logits" : "cls logits", j->io));
+    KIN_TRY(kin_program_run(cx, program, &run));
+    return bring_home(cx, j, pairs * j->width, out);
+}
+
+static kin_status ask(kin_ctx *cx, void *self, const kin_judged *p, float *out)
+{
+    kin_fused_judge *j = self;
+    const int64_t batch = j->embedder->batch;
+    for (int64_t i = 0; i < p->n; i++) {
+        j->pair[i] = (int32_t)(p->no_image && p->no_image[i] ? p->n : i);
+        j->pair[batch + i] = (int32_t)i; /* a text that is not there is empty already */
+    }
+    return kin_fused_judge_pairs(cx, j, p->images, p->n, p->text, p->n, j->pair, j->pair + batch, p->n, out);
+}
+
+kin_judge kin_judge_fused(kin_fused_judge *j)
+{
+    return (kin_judge){.self = j,
+                       .embedder = j->embedder,
+                       .width = j->width,
+                       .class_name = (const char *const *)j->class_name,
+                       .ask = ask};
+}
+
+kin_status kin_judge_of(kin_ctx *cx, kin_embedder *e, kin_fused_judge *j, kin_judge *out)
+{
+    const kin_heads_cfg *heads = &e->programs->cfg.heads;
+    *j = (kin_fused_judge){0};
+    *out = kin_judge_dual(e);
+    if (heads->classes == 0 && !heads->itm) return KIN_OK;
+    KIN_TRY(kin_fused_judge_open(cx, j, e, heads->classes > 0 ? KIN_CLS : KIN_ITM));
+    *out = kin_judge_fused(j);
+    return KIN_OK;
+}
