@@ -11,10 +11,7 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
-#include "train/eval_task.h"
-#include "train/judge_fused.h"
-#include "train/session.h"
-#include "train/trainer.h"
+#include "train/step.h"
 
 enum { N = 5, TEXTS = 7, S = 16, T = 8, VOCAB = 20, E = 16, CLASSES = 3 };
 
@@ -331,89 +328,6 @@ static void test_features(void **state)
     close_rig(&cached);
 }
 
-/* ---- a run: trained, written, read, asked ---- */
-
-static void set(kin_config *c, const char *key, const char *value)
-{
-    kin_ctx cx = {0};
-    if (kin_config_set(&cx, c, key, value) != KIN_OK) fail_msg("%s", cx.message);
-}
-
-static double accuracy_of(const char *folder)
-{
-    kin_ctx cx = {0};
-    kin_session s;
-    kin_fused_judge fused;
-    kin_judge judge;
-    const kin_dataset_cfg how = {.split = "val", .labels = KIN_LABELS_MUST};
-    kin_dataset *d = kin_dataset_open_as(&cx, "scenes:xor,count=64,seed=2,size=32", &how);
-    if (kin_session_open(&cx, &s, folder, 1, 16) != KIN_OK) fail_msg("%s", cx.message);
-    if (kin_judge_of(&cx, &s.embedder, &fused, &judge) != KIN_OK) fail_msg("%s", cx.message);
-    assert_int_equal(judge.width, 2);
-    assert_string_equal(judge.class_name[1], "true");
-    json_t *m = kin_eval_task(&cx, &judge, d, &(kin_task_opts){0});
-    if (!m) fail_msg("%s", cx.message);
-    const double accuracy = json_number_value(json_object_get(m, "accuracy"));
-    json_decref(m);
-    kin_fused_judge_close(&fused);
-    kin_session_close(&s);
-    kin_dataset_close(d);
-    return accuracy;
-}
-
-static void train(const char *fusion, const char *model, const char *freeze, const char *out, bool features)
-{
-    kin_ctx cx = {0};
-    kin_config c;
-    kin_trainer t;
-    assert_int_equal(kin_config_init(&cx, &c), KIN_OK);
-    const char *const keys[][2] = {{"model", model},
-                                   {"model.fusion.kind", fusion},
-                                   {"train-data", "scenes:xor,count=96,seed=1,size=32"},
-                                   {"val-data", "scenes:xor,count=64,seed=2,size=32"},
-                                   {"batch", "16"},
-                                   {"steps", "4"},
-                                   {"loss.itc", "0"},
-                                   {"loss.cls", "1"},
-                                   {"drop-image", "0.2"},
-                                   {"threads", "1"},
-                                   {"eval-batch", "16"},
-                                   {"freeze", freeze},
-                                   {"out", out}};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) set(&c, keys[i][0], keys[i][1]);
-    if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
-    assert_true((t.features != NULL) == features);
-    if (kin_trainer_run(&cx, &t, NULL) != KIN_OK) fail_msg("%s", cx.message);
-    char last[200];
-    snprintf(last, sizeof last, "%s/last", out);
-    assert_true(fabs(t.state.best - accuracy_of(last)) < 1e-9);
-    kin_trainer_close(&t);
-    kin_config_free(&c);
-}
-
-static void test_run(void **state)
-{
-    (void)state;
-    char root[] = "/tmp/kin-fusion-XXXXXX", out[100], from[100];
-    assert_non_null(mkdtemp(root));
-    static const char *const kinds[] = {"late", "xattn", "joint", "experts"};
-    for (int i = 0; i < 4; i++) {
-        snprintf(out, sizeof out, "%s/%s", root, kinds[i]);
-        train(kinds[i], "scenes-tiny", "", out, false);
-    }
-    /* On from there: with frozen towers, which run once; and another technique on the same towers. */
-    snprintf(from, sizeof from, "%s/late/last", root);
-    snprintf(out, sizeof out, "%s/frozen", root);
-    train("late", from, "visual.*,token_embedding*,positional*,transformer*,ln_final*,text_projection", out,
-          true);
-    snprintf(out, sizeof out, "%s/more", root);
-    train("xattn", from, "", out, false);
-    kin_ctx cx = {0};
-    char *command = kin_sprintf(&cx, "rm -rf %s", root);
-    assert_int_equal(system(command), 0);
-    free(command);
-}
-
 /* ---- wiring ---- */
 
 static void open_wiring(kin_wiring *w, kin_model_cfg *m, const char *fusion, kin_wiring_cfg cfg)
@@ -651,11 +565,15 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),     cmocka_unit_test(test_everything_learns),
-        cmocka_unit_test(test_kernels_agree), cmocka_unit_test(test_features),
-        cmocka_unit_test(test_run),           cmocka_unit_test(test_hard_negatives),
-        cmocka_unit_test(test_masked_words),  cmocka_unit_test(test_pairs_do_not_see_each_other),
-        cmocka_unit_test(test_closed_gates),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_everything_learns),
+        cmocka_unit_test(test_kernels_agree),
+        cmocka_unit_test(test_features),
+        cmocka_unit_test(test_hard_negatives),
+        cmocka_unit_test(test_masked_words),
+        cmocka_unit_test(test_pairs_do_not_see_each_other),
+        cmocka_unit_test(test_closed_gates),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,7 +151,8 @@ static bool other_positions(const kin_model *m, const kin_param *q, const kin_st
            e->dim[0] >= 2 && e->dim[0] != q->shape.dim[0];
 }
 
-/* Of fusion and heads a folder has what it has: towers alone are a beginning too, and so is a head of other classes. */
+/* Of fusion and heads a folder has what it has: towers alone are a beginning too, and so is a head of other
+ * classes. */
 static bool may_be_new(const kin_param *q, const kin_st_entry *e)
 {
     const bool later = strncmp(q->name, "fusion.", 7) == 0 || strncmp(q->name, "heads.", 6) == 0;

@@ -159,6 +159,9 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
     if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
     if (c->loss_cls > 0.0 && m->heads.many)
         t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
+    if (t->model->params->precision != KIN_F32)
+        return kin_fail(cx, KIN_UNSUPPORTED, "precision = %s: losses over pairs are computed in f32 so far",
+                        c->precision);
     const bool features = steady(t);
     if (features && !*c->resume) KIN_TRY(open_features(cx, t));
     const kin_fused_cfg f = {

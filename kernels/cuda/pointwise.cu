@@ -56,7 +56,8 @@ void kin_cuda_mul_bwd(const kin_call *c)
         for (int i = 0; i < 2; i++)
             if (wanted(c, i))
                 RUN(dev_of(c), dim3(blocks_for(count, BLOCK)), dim3(BLOCK), 0, mul_backward<T>, count,
-                    ptr<const float>(c->dout[0]), ptr<const T>(c->in[1 - i]), ptr<float>(c->din[i]), adds(c, i));
+                    ptr<const float>(c->dout[0]), ptr<const T>(c->in[1 - i]), ptr<float>(c->din[i]),
+                    adds(c, i));
     });
 }
 

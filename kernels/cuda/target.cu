@@ -36,8 +36,8 @@ __global__ void target_rows(int kind, int64_t width, const T *z, const float *q,
 }
 
 /* One block: sums[0] how many rows count; loss (if asked for) their mean. */
-static __global__ void target_mean(int kind, int64_t rows, int64_t width, const float *q, const double *losses,
-                                   double *sums, float *loss)
+static __global__ void target_mean(int kind, int64_t rows, int64_t width, const float *q,
+                                   const double *losses, double *sums, float *loss)
 {
     SHARED(double, room, [32]);
     double sum = 0.0, counted = 0.0;
@@ -82,8 +82,8 @@ void kin_cuda_target_fwd(const kin_call *c)
         RUN(d, dim3((unsigned)rows), dim3(128), 0, target_rows<T>, kind, width, ptr<const T>(c->in[0]),
             ptr<const float>(c->in[1]), ptr<float>(c->out[1]), losses);
     });
-    RUN(d, dim3(1), dim3(BLOCK), 0, target_mean, kind, rows, width, ptr<const float>(c->in[1]), losses, d->sums,
-        ptr<float>(c->out[0]));
+    RUN(d, dim3(1), dim3(BLOCK), 0, target_mean, kind, rows, width, ptr<const float>(c->in[1]), losses,
+        d->sums, ptr<float>(c->out[0]));
 }
 
 void kin_cuda_target_bwd(const kin_call *c)
