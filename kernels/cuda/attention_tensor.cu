@@ -55,6 +55,7 @@ __global__ void __launch_bounds__(32 * WARPS)
         __syncthreads();
 
         float s[T::ROWS / 8][4], top[2] = {most[0], most[1]}, by[2], part[2] = {0.0f, 0.0f};
+        UNROLL
         for (int j = 0; j < T::ROWS / 8; j++) {
             scores<DEPTH>(s[j], qs, room->x[turn], 8 * j);
             for (int i = 0; i < 4; i++) {
@@ -76,16 +77,19 @@ __global__ void __launch_bounds__(32 * WARPS)
         for (int i = 0; i < 2; i++) sum[i] = sum[i] * by[i] + quad_sum(part[i]);
         for (int d = 0; d < DEPTH / 8; d++)
             for (int i = 0; i < 4; i++) acc[d][i] *= by[i / 2];
+        UNROLL
         for (int j = 0; j < T::ROWS / 16; j++) weigh<DEPTH>(acc, s + 2 * j, room->y[turn], 16 * j);
         __syncthreads(); /* before the tile is written again */
     }
     copies_wait<0>();
+    UNROLL
     for (int i = 0; i < 2; i++) {
         if (own_row(i) >= me.rows) continue;
         const int64_t at = (q0 + me.from + own_row(i)) * a.heads + h;
         const float whole = sum[i] > 0.0f ? 1.0f / sum[i] : 0.0f;
-        for (int d = 0; 8 * d < width; d++)
-            for (int j = 0; j < 2; j++)
+        UNROLL
+        for (int d = 0; d < DEPTH / 8; d++)
+            for (int j = 0; j < 2 && 8 * d < width; j++)
                 store(o + at * width + 8 * d + own_column() + j, acc[d][2 * i + j] * whole);
         if (threadIdx.x % 4 == 0) lse[at] = sum[i] > 0.0f ? most[i] + logf(sum[i]) : -INFINITY;
     }

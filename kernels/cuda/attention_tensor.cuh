@@ -59,12 +59,13 @@ template <int DEPTH>
 __device__ static inline void own_rows(uint32_t to[DEPTH / 16][4], const bf16 *from, int64_t stride,
                                        int64_t rows, int width)
 {
-    for (int i = 0; i < 2; i++)
-        for (int d = 0; d < DEPTH / 16; d++)
-            for (int far = 0; far < 2; far++) {
-                const int row = own_row(i), at = 16 * d + 8 * far + own_column();
-                to[d][i + 2 * far] = row < rows && at < width ? pair_at(from + row * stride + at) : 0;
-            }
+    UNROLL
+    for (int i = 0; i < 2; i++) UNROLL
+    for (int d = 0; d < DEPTH / 16; d++) UNROLL
+    for (int far = 0; far < 2; far++) {
+        const int row = own_row(i), at = 16 * d + 8 * far + own_column();
+        to[d][i + 2 * far] = row < rows && at < width ? pair_at(from + row * stride + at) : 0;
+    }
 }
 
 /* s [16, 8] = own rows times rows j .. j + 7 of a tile, turned. */
@@ -73,6 +74,7 @@ __device__ static inline void scores(float s[4], const uint32_t own[DEPTH / 16][
                                      const bf16 tile[][DEPTH + 8], int j)
 {
     for (int i = 0; i < 4; i++) s[i] = 0.0f;
+    UNROLL
     for (int d = 0; d < DEPTH / 16; d++) {
         const bf16 *from = &tile[j + (int)threadIdx.x % 32 / 4][16 * d + own_column()];
         const uint32_t b[2] = {pair_at(from), pair_at(from + 8)};
@@ -87,6 +89,7 @@ __device__ static inline void weigh(float acc[DEPTH / 8][4], const float w[2][4]
 {
     const uint32_t a[4] = {pair_of(w[0][0], w[0][1]), pair_of(w[0][2], w[0][3]), pair_of(w[1][0], w[1][1]),
                            pair_of(w[1][2], w[1][3])};
+    UNROLL
     for (int d = 0; d < DEPTH / 8; d++) {
         uint32_t b[2];
         load_turned(b, &tile[j + (int)threadIdx.x % 16][8 * d]);

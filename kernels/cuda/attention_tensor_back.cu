@@ -53,6 +53,7 @@ __global__ void __launch_bounds__(32 * WARPS)
         __syncthreads();
         for (int j = 0; j < T::ROWS; j += 16) {
             float s[2][4], dp[2][4];
+            UNROLL
             for (int half = 0; half < 2; half++) {
                 scores<DEPTH>(s[half], qs, room->x[turn], j + 8 * half);
                 scores<DEPTH>(dp[half], dos, room->y[turn], j + 8 * half);
@@ -67,11 +68,12 @@ __global__ void __launch_bounds__(32 * WARPS)
         __syncthreads();
     }
     copies_wait<0>();
-    for (int i = 0; i < 2; i++)
-        for (int d = 0; 8 * d < width && own_row(i) < me.rows; d++)
-            for (int j = 0; j < 2; j++)
-                put(dq + (row0 + own_row(i)) * a.q.stride + a.q.at + h * width + 8 * d + own_column() + j,
-                    acc[d][2 * i + j], add);
+    UNROLL
+    for (int i = 0; i < 2; i++) UNROLL
+    for (int d = 0; d < DEPTH / 8; d++)
+        for (int j = 0; j < 2 && 8 * d < width && own_row(i) < me.rows; j++)
+            put(dq + (row0 + own_row(i)) * a.q.stride + a.q.at + h * width + 8 * d + own_column() + j,
+                acc[d][2 * i + j], add);
 }
 
 /* From the side of the keys: over the query heads of their group, and the tiles of queries that see any of
@@ -116,6 +118,7 @@ __global__ void __launch_bounds__(32 * WARPS)
         const int64_t h = g * a.group + t / each, i0 = blind + t % each * T::ROWS;
         for (int j = 0; j < T::ROWS; j += 16) {
             float s[2][4], dp[2][4];
+            UNROLL
             for (int half = 0; half < 2; half++) {
                 scores<DEPTH>(s[half], ks, room->x[turn], j + 8 * half);
                 scores<DEPTH>(dp[half], vs, room->y[turn], j + 8 * half);
@@ -134,13 +137,14 @@ __global__ void __launch_bounds__(32 * WARPS)
         __syncthreads();
     }
     copies_wait<0>();
-    for (int i = 0; i < 2; i++)
-        for (int d = 0; 8 * d < width && own_row(i) < me.rows; d++)
-            for (int j = 0; j < 2; j++) {
-                const int64_t row = row0 + own_row(i), at = g * width + 8 * d + own_column() + j;
-                if (dk) put(dk + row * a.k.stride + a.k.at + at, acc_k[d][2 * i + j], add_k);
-                if (dv) put(dv + row * a.v.stride + a.v.at + at, acc_v[d][2 * i + j], add_v);
-            }
+    UNROLL
+    for (int i = 0; i < 2; i++) UNROLL
+    for (int d = 0; d < DEPTH / 8; d++)
+        for (int j = 0; j < 2 && 8 * d < width && own_row(i) < me.rows; j++) {
+            const int64_t row = row0 + own_row(i), at = g * width + 8 * d + own_column() + j;
+            if (dk) put(dk + row * a.k.stride + a.k.at + at, acc_k[d][2 * i + j], add_k);
+            if (dv) put(dv + row * a.v.stride + a.v.at + at, acc_v[d][2 * i + j], add_v);
+        }
 }
 
 void kin_cuda_attention_tensor_back(const kin_call *c, attention_args a, const tensor_back &b)

@@ -7,6 +7,9 @@
 
 #ifdef __CUDACC__
 
+/* Before loops over arrays that must stay in registers. */
+#define UNROLL _Pragma("unroll")
+
 /* d [16, 8] += a [16, 16] b [16, 8], by the 32 lanes of a warp. Lane l has
  *   of a: rows l/4 and l/4 + 8; columns 2 (l%4), + 1, and the two 8 further: {row, row + 8, row, row + 8
  * (further)} of b: column l/4; rows 2 (l%4), + 1; 8 further of d: row l/4, columns 2 (l%4), + 1; row l/4 + 8,
@@ -48,6 +51,7 @@ template <int N> __device__ static inline void copies_wait()
 }
 
 #else
+#define UNROLL
 #include <tensor.h>
 #endif
 
