@@ -92,6 +92,21 @@ kin_status kin_wiring_bind(kin_ctx *cx, kin_programs *s, kin_program *p, const k
     return KIN_OK;
 }
 
+kin_status kin_fused_stepper_prepare(kin_ctx *cx, kin_fused_stepper *s, int64_t tokens, int64_t texts)
+{
+    const kin_fusion_row *f = &kin_fusions[s->model.fusion.kind];
+    const int64_t patches = f->patches ? kin_vision_tokens(&s->model.vision) : 0;
+    kin_fused_sizes z = s->wiring.most;
+    z.tokens = tokens * z.texts / texts;
+    z.vision_rows = f->rows ? z.pairs * patches : 0;
+    z.text_rows = f->rows ? z.pairs * tokens / texts + (f->patches ? z.pairs : 0) : 0;
+    z.rows = z.vision_rows + z.text_rows;
+    z.words = s->cfg.weight[KIN_MLM] > 0.0 ? (int64_t)((double)tokens * s->cfg.wiring.mlm_rate) : 0;
+    z.patches = s->cfg.weight[KIN_MIM] > 0.0 ? (int64_t)((double)z.patches * s->cfg.wiring.mim_rate) : 0;
+    kin_programs_fused(cx, s->programs, true, &s->cfg.wiring.want, &z);
+    return cx->status;
+}
+
 /* Sizes of the program: capacities where they are fixed, this batch's where they are bucketed. */
 static kin_program *program_for(kin_ctx *cx, kin_fused_stepper *s)
 {

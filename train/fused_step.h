@@ -30,6 +30,10 @@ kin_status kin_fused_stepper_open(kin_ctx *cx, kin_fused_stepper *s, kin_program
                                   const kin_fused_cfg *cfg, int64_t pairs, int64_t texts);
 void kin_fused_stepper_close(kin_fused_stepper *s);
 
+/* Compiles the program of a batch whose `texts` captions have `tokens` ids, as far as that can be foreseen:
+ * what is hidden and who meets whom is drawn later. */
+kin_status kin_fused_stepper_prepare(kin_ctx *cx, kin_fused_stepper *s, int64_t tokens, int64_t texts);
+
 /* Binds every input that the program has of the wiring, and sets the live sizes of the run. */
 kin_status kin_wiring_bind(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_wiring *w, kin_run *run);
 

@@ -64,7 +64,8 @@ static int64_t need_in_chunks(kin_ctx *cx, const kin_trainer *t, const kin_fores
 static kin_status too_little(kin_ctx *cx, const kin_trainer *t, const kin_foreseen *f, int64_t need,
                              int64_t have)
 {
-    int64_t chunk = kin_min64(t->stepper.chunk, t->stepper.batch) / 2, least = need;
+    /* Steps over pairs have no chunks. */
+    int64_t chunk = t->stepper.fused ? 0 : kin_min64(t->stepper.chunk, t->stepper.batch) / 2, least = need;
     for (; chunk > 0; chunk /= 2) {
         least = need_in_chunks(cx, t, f, chunk);
         KIN_TRY(cx->status);

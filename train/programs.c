@@ -3,8 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGES = 3 };
-static const char *const staged[STAGES] = {"images", "ids", "off"};
+/* Inputs that lie on the host: of the towers, then of pairs (nn/fusion.h, nn/head.h, nn/fused.h). */
+enum { STAGES = sizeof((kin_programs *)0)->stage / sizeof(kin_stage) };
+static const char *const staged[STAGES] = {
+    "images",       "ids",           "off",        "image features", "text features", "itc images",
+    "itc texts",    "pair images",   "pair texts", "row off",        "row texts",     "row images",
+    "row kinds",    "vision rows",   "text rows",  "vision of",      "text of",       "itm labels",
+    "class labels", "class targets", "word rows",  "word labels",    "patch rows",    "patch sources"};
 
 struct kin_compiled {
     kin_task task;

@@ -229,6 +229,12 @@ static int64_t total(const int32_t *lengths, int64_t n)
 kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengths, int64_t texts)
 {
     kin_programs *p = s->programs;
+    if (s->fused) {
+        const bool runs_towers = s->fused->cfg.wiring.hard && !s->fused->cfg.wiring.want.features;
+        if (runs_towers) kin_programs_get(cx, p, KIN_TASK_IMAGES, true, s->chunk, 0, 0);
+        if (runs_towers) kin_programs_get(cx, p, KIN_TASK_TEXTS, true, 0, s->chunk, total(lengths, texts));
+        return kin_fused_stepper_prepare(cx, s->fused, total(lengths, texts), texts);
+    }
     if (s->chunk >= s->batch) {
         kin_programs_get(cx, p, KIN_TASK_STEP, true, s->batch, s->texts, total(lengths, texts));
         return cx->status;
