@@ -99,7 +99,7 @@ static void close_bench(bench *b)
 /* One step; false: b->cx says why. */
 static bool bench_step(bench *b, uint64_t number)
 {
-    const kin_pairs p = {b->batch, b->texts, b->images, b->ids, b->off};
+    const kin_pairs p = {.n = b->batch, .texts = b->texts, .images = b->images, .ids = b->ids, .off = b->off};
     double loss, norm;
     const bool ok = kin_stepper_run(&b->cx, &b->stepper, &p, kin_key(1, 2, number), &loss) == KIN_OK &&
                     kin_optim_update(&b->cx, &b->optim, 1e-4, &norm) == KIN_OK;

@@ -423,7 +423,7 @@ static void sanity_overfits_or_says_why(void **state)
         kin_config c;
         kin_sanity s;
         config(&c, cases[i].lines);
-        const kin_status rc = kin_sanity_check(&cx, &c, &s);
+        const kin_status rc = kin_sanity_check(&cx, &c, 1e9, &s);
         if (rc != cases[i].status || !strstr(cx.message, cases[i].says))
             fail_msg("%s: %s: %s", cases[i].lines, kin_status_name(rc), cx.message);
         if (rc == KIN_OK) {

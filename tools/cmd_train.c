@@ -130,7 +130,7 @@ static kin_status own_options(kin_ctx *cx, int argc, char **argv, kin_config *c)
 static kin_status sanity(kin_ctx *cx, const kin_config *c)
 {
     kin_sanity s;
-    if (kin_sanity_check(cx, c, &s) != KIN_OK) return kin_within(cx, "sanity");
+    if (kin_sanity_check(cx, c, KIN_SANITY_SECONDS, &s) != KIN_OK) return kin_within(cx, "sanity");
     printf("sanity  loss at the start %.3f (chance %.3f), overfit %lld pairs: %.3f -> %.3f in %lld steps, "
            "%.1f s: "
            "ok\n",

@@ -6,7 +6,7 @@
 #include "core/rng.h"
 #include "train/watch.h"
 
-enum { PAIRS = 64, STEPS = 200, SECONDS = 20 };
+enum { PAIRS = 64, STEPS = 200 };
 
 /* The run's options with everything left out that keeps a model from fitting a few pairs. */
 static kin_config few_pairs(const kin_config *cfg, int64_t pairs, double lr, char *nothing, char *constant)
@@ -61,7 +61,7 @@ static kin_status step(kin_ctx *cx, kin_trainer *t, const kin_pairs *pairs, kin_
     return rc;
 }
 
-static kin_status overfit(kin_ctx *cx, kin_trainer *t, kin_sanity *s)
+static kin_status overfit(kin_ctx *cx, kin_trainer *t, double seconds, kin_sanity *s)
 {
     kin_batch b;
     const int64_t side = t->model->cfg.vision.image_size;
@@ -74,7 +74,7 @@ static kin_status overfit(kin_ctx *cx, kin_trainer *t, kin_sanity *s)
     uint64_t digest[PAIRS];
     kin_count_duplicates(&pairs, side * side * 3, digest, &s->same_captions, &s->same_pictures);
     const double began = kin_now();
-    while (s->steps < STEPS && s->seconds < SECONDS && !s->fits) {
+    while (s->steps < STEPS && s->seconds < seconds && !s->fits) {
         KIN_TRY(step(cx, t, &pairs, s));
         s->seconds = kin_now() - began;
         s->fits = s->last < target(s);
@@ -82,13 +82,14 @@ static kin_status overfit(kin_ctx *cx, kin_trainer *t, kin_sanity *s)
     return kin_stepper_spread(cx, &t->stepper, &pairs, &s->spread);
 }
 
-static kin_status attempt(kin_ctx *cx, const kin_config *cfg, int64_t pairs, double lr, kin_sanity *s)
+static kin_status attempt(kin_ctx *cx, const kin_config *cfg, int64_t pairs, double lr, double seconds,
+                          kin_sanity *s)
 {
     char nothing[] = "", constant[] = "constant";
     const kin_config c = few_pairs(cfg, pairs, lr, nothing, constant);
     kin_trainer t;
     *s = (kin_sanity){.lr = lr};
-    if (kin_trainer_open(cx, &t, &c) == KIN_OK) overfit(cx, &t, s);
+    if (kin_trainer_open(cx, &t, &c) == KIN_OK) overfit(cx, &t, seconds, s);
     kin_trainer_close(&t);
     return cx->status;
 }
@@ -107,8 +108,8 @@ static kin_status count_pictures(kin_ctx *cx, const kin_config *cfg, int64_t *n)
 
 /* The first attempt failed, with its error in `trouble` if it had one: what is wrong, and would another
  * learning rate do? */
-static kin_status diagnose(kin_ctx *cx, const kin_config *cfg, int64_t pairs, const kin_sanity *s,
-                           const kin_ctx *trouble)
+static kin_status diagnose(kin_ctx *cx, const kin_config *cfg, int64_t pairs, double seconds,
+                           const kin_sanity *s, const kin_ctx *trouble)
 {
     const double rates[] = {0.1 * s->lr, 10.0 * s->lr, 1e-3};
     char how[600];
@@ -120,7 +121,7 @@ static kin_status diagnose(kin_ctx *cx, const kin_config *cfg, int64_t pairs, co
     for (int i = 0; i < 3; i++) {
         kin_ctx quiet = {0};
         kin_sanity other;
-        attempt(&quiet, cfg, pairs, rates[i], &other);
+        attempt(&quiet, cfg, pairs, rates[i], seconds, &other);
         if (quiet.status == KIN_OK && other.fits)
             return kin_fail(
                 cx, KIN_NUMERIC,
@@ -142,14 +143,14 @@ static kin_status diagnose(kin_ctx *cx, const kin_config *cfg, int64_t pairs, co
                     s->lr, how, why);
 }
 
-kin_status kin_sanity_check(kin_ctx *cx, const kin_config *cfg, kin_sanity *out)
+kin_status kin_sanity_check(kin_ctx *cx, const kin_config *cfg, double seconds, kin_sanity *out)
 {
     kin_ctx first = {.log = cx->log, .log_user = cx->log_user};
     int64_t pictures;
     KIN_TRY(count_pictures(cx, cfg, &pictures));
     const int64_t pairs = kin_max64(1, kin_min64(pictures, kin_min64(PAIRS, cfg->batch)));
-    const kin_status rc = attempt(&first, cfg, pairs, cfg->lr, out);
+    const kin_status rc = attempt(&first, cfg, pairs, cfg->lr, seconds, out);
     if (rc != KIN_OK && rc != KIN_NUMERIC) return kin_fail(cx, rc, "%s", first.message);
     if (rc == KIN_OK && out->fits) return KIN_OK;
-    return diagnose(cx, cfg, pairs, out, &first);
+    return diagnose(cx, cfg, pairs, seconds, out, &first);
 }

@@ -14,8 +14,10 @@ typedef struct kin_sanity {
     bool fits;
 } kin_sanity;
 
-/* Nothing is written. out: the attempt with the run's own learning rate. When it fails: KIN_NUMERIC, and the
- * message says what is wrong and what to try. */
-kin_status kin_sanity_check(kin_ctx *cx, const kin_config *cfg, kin_sanity *out);
+enum { KIN_SANITY_SECONDS = 20 }; /* what a person waits for */
+
+/* Nothing is written. Each attempt ends after so many seconds at the latest. out: the attempt with the run's
+ * own learning rate. When it fails: KIN_NUMERIC, and the message says what is wrong and what to try. */
+kin_status kin_sanity_check(kin_ctx *cx, const kin_config *cfg, double seconds, kin_sanity *out);
 
 #endif
