@@ -13,7 +13,7 @@ static const char style[] =
     "main{max-width:1120px;margin:0 auto;padding:24px 16px "
     "64px}h1{font-size:1.6rem;line-height:1.25;margin:0 0 4px;"
     "overflow-wrap:anywhere}h2{font-size:1.2rem;margin:40px 0 4px}p{margin:0 0 "
-    "12px}.says,.means{color:var(--pale)}\n"
+    "12px;overflow-wrap:anywhere}.says,.means{color:var(--pale)}\n"
     ".means{font-size:.82rem;line-height:1.4;margin:4px 0 0}.grid{display:grid;gap:12px;"
     "grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr))}\n"
     ".tiles{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(100%,170px),1fr))}\n"
