@@ -109,15 +109,23 @@ static void losses_are_the_processors(void **state)
 {
     static const struct {
         const char *what;
-        flag flags[4];
+        flag flags[7];
     } list[] = {
         {"infonce", {{"loss", "infonce"}}},
         {"siglip, recomputed", {{"loss", "siglip"}, {"recompute", "true"}}},
         {"chunks of three, frozen text", {{"chunk", "3"}, {"freeze", "transformer.*"}}},
+        {"cross-attention: pairs, matching, hidden words",
+         {{"model.fusion.kind", "xattn"}, {"loss.itm", "1"}, {"loss.mlm", "1"}}},
+        {"encoders and a fusion encoder: pairs, matching, hidden words and patches",
+         {{"model.fusion.kind", "mmt"},
+          {"loss.itm", "1"},
+          {"loss.mlm", "1"},
+          {"loss.mim", "1"},
+          {"model.vision.patch_dropout", "0"}}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
-        flag flags[6] = {{"device", "cpu"}};
+        flag flags[9] = {{"device", "cpu"}};
         memcpy(flags + 1, list[i].flags, sizeof list[i].flags);
         const record cpu = must_train(flags);
         flags[0].value = "cuda";
