@@ -23,7 +23,8 @@ typedef struct kin_fused_sizes {
  *   "row images" [F]                 index among [images * T] rows of the image tower, or -1
  *   "row kinds" [F]                  0: the pair's own first row, 1: of the picture, 2: of the text
  *   "vision rows" [Fv], "text rows" [Ft]      experts: which of F; "vision of", "text of" [F]: the inverse,
- * -1: not One that a technique does not read is not an input of its graph. */
+ *                                    -1: not
+ * One that a technique does not read is not an input of its graph. */
 typedef struct kin_wires {
     kin_val pair_images, pair_texts, row_off, row_texts, row_images, row_kinds;
     kin_val vision_rows, text_rows, vision_of, text_of;

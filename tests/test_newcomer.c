@@ -78,6 +78,30 @@ static void slips_are_explained(void **state)
          "kin train: cannot make a folder without a name\n", 1},
         {"train --train-data pairs --model tiny --batch 64 --steps 1",
          "kin train: a batch of 64 needs as many different pictures; the training data has 4\n", 1},
+        {"train --train-data pairs --model tiny --batch 2 --steps 1 --loss.itc 0.5",
+         "kin train: loss.itc, drop-image and drop-text are of runs with loss.itm, loss.mlm, loss.mim or "
+         "loss.cls, "
+         "and none of these is above 0\n",
+         1},
+        {"train --train-data pairs --model tiny --batch 2 --steps 1 --drop-image 0.5",
+         "kin train: loss.itc, drop-image and drop-text are of runs with loss.itm, loss.mlm, loss.mim or "
+         "loss.cls, "
+         "and none of these is above 0\n",
+         1},
+        {"train --train-data scenes:match,count=64,seed=1,size=32 --val-data pairs --model scenes-32 --batch "
+         "2 "
+         "--steps 1 --model.fusion.kind joint --loss.itc 0 --loss.itm 1 --out joint",
+         "kin train: the evaluation data has no labels, and fusion joint makes no embeddings to search by: "
+         "labelled val-data, or none\n",
+         1},
+        {"train --train-data scenes:match,count=64,seed=1,size=32 --model scenes-32 --batch 2 --steps 1 "
+         "--model.fusion.kind joint --loss.itm 1 --out joint",
+         "kin train: loss.itc compares embeddings, and fusion joint makes none: loss.itc = 0\n", 1},
+        {"train --train-data scenes:match,count=64,seed=1,size=32 --model scenes-32 --batch 2 --steps 1 "
+         "--model.fusion.kind joint --loss.itc 0 --loss.itm 1 --sanity",
+         "kin train: sanity: --sanity looks at embeddings, and fusion joint makes none\n", 1},
+        {"train --train-data pairs --model tiny --batch 2 --steps 1 --captions 2 --loss siglip",
+         "kin train: captions = 2, but loss siglip takes one caption a picture; use loss = infonce\n", 1},
         {"embed --model tiny --texts binary --out x.npy",
          "kin embed: binary: not a text file (it has NUL bytes; UTF-8 is read)\n", 1},
         {"embed --model tiny --texts empty --out x.npy",

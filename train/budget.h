@@ -7,7 +7,7 @@
  * and options that fit; these are found by compiling, not by running. */
 kin_status kin_budget_check(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, const kin_amounts *budget,
                             int kinds);
-/* ", OPTIONS would need about BYTES" with options that fit into so many bytes, or why there are none. The
+/* ": OPTIONS needs about BYTES" with options that fit into so many bytes, or why there are none. The
  * caller frees. */
 char *kin_budget_smaller(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, double bytes);
 

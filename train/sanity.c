@@ -24,6 +24,8 @@ static kin_config few_pairs(const kin_config *cfg, int64_t pairs, double lr, cha
     c.flip = c.jitter = c.grey = c.erase = c.patch_drop = c.smoothing = c.ema = 0.0;
     c.ahead = 1;
     c.loss_itm = c.loss_mlm = c.loss_mim = c.loss_cls = 0.0; /* embeddings are looked at, fusion is not */
+    c.loss_itc = 1.0;
+    c.drop_image = c.drop_text = 0.0;
     return c;
 }
 
@@ -65,6 +67,10 @@ static kin_status overfit(kin_ctx *cx, kin_trainer *t, double seconds, kin_sanit
 {
     kin_batch b;
     const int64_t side = t->model->cfg.vision.image_size;
+    const kin_fusion_row *fusion = &kin_fusions[t->model->cfg.fusion.kind];
+    if (!fusion->towers)
+        return kin_fail(cx, KIN_UNSUPPORTED, "--sanity looks at embeddings, and fusion %s makes none",
+                        fusion->name);
     no_dropout(&t->programs.cfg);
     KIN_TRY(kin_loader_next(cx, t->loader, &b)); /* and never again: this batch is kept */
     const kin_pairs pairs = kin_trainer_pairs(t, &b);

@@ -94,7 +94,9 @@ static kin_status add_heads(kin_ctx *cx, const kin_config *c, const kin_dataset 
     if (c->loss_mim > 0.0) KIN_TRY(kin_model_cfg_override(cx, json, "heads.mim", "true"));
     if (c->loss_cls <= 0.0) return KIN_OK;
     json_t *names = json_array();
-    for (int64_t k = 0; k < d->classes; k++) json_array_append_new(names, json_string(d->class_name[k]));
+    for (int64_t k = 0; k < d->classes; k++)
+        if (json_array_append_new(names, json_string(d->class_name[k])) != 0)
+            kin_fail(cx, KIN_FORMAT, "label '%.60s' of the training data is not UTF-8", d->class_name[k]);
     char *list = json_dumps(names, JSON_COMPACT);
     json_decref(names);
     snprintf(classes, sizeof classes, "%lld", (long long)d->classes);
@@ -155,7 +157,17 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
     const kin_config *c = t->cfg;
     const kin_model_cfg *m = &t->model->cfg;
     const bool automatic = strcmp(c->itm_negatives, "auto") == 0;
-    if (!asks_pairs(c)) return KIN_OK;
+    if (t->val && t->val->classes == 0 && !kin_fusions[m->fusion.kind].towers)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "the evaluation data has no labels, and fusion %s makes no embeddings to search by: "
+                        "labelled val-data, or none",
+                        kin_fusions[m->fusion.kind].name);
+    if (!asks_pairs(c)) {
+        if (c->loss_itc == 1.0 && c->drop_image == 0.0 && c->drop_text == 0.0) return KIN_OK;
+        return kin_fail(cx, KIN_ARG,
+                        "loss.itc, drop-image and drop-text are of runs with loss.itm, loss.mlm, loss.mim or "
+                        "loss.cls, and none of these is above 0");
+    }
     if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
     if (c->loss_cls > 0.0 && m->heads.many)
         t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
@@ -355,7 +367,7 @@ kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
 static kin_status open_cache(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
-    if (!*c->cache) return KIN_OK;
+    if (!*c->cache || t->features) return KIN_OK; /* steps that read embeddings read no pictures */
     const kin_loader_cfg l = kin_trainer_loader(t);
     const kin_cache_cfg cfg = {.data = t->train,
                                .preprocess = l.preprocess,

@@ -210,7 +210,7 @@ void kin_watch_end(kin_ctx *cx, const kin_watch *w, const kin_trainer *t)
             "next    the training pairs are told apart (loss %.3f of chance %.3f): more data, --crop-min 0.5 "
             "or a larger --batch will help more than more steps",
             end, w->last.chance);
-    else if (end == end)
+    else if (end == end && before == before) /* neither NaN */
         kin_log(
             cx, KIN_INFO,
             "next    the loss levelled off (%.3f -> %.3f): a larger model, a larger --batch or another --lr",

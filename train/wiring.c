@@ -36,9 +36,14 @@ static kin_status check(kin_ctx *cx, const kin_wiring *w)
     const kin_model_cfg *m = w->model;
     for (int k = 0; k < KIN_OBJECTIVES; k++)
         if (w->cfg.want.head[k] && !kin_objectives[k].has(m))
-            return kin_fail(cx, KIN_ARG,
-                            "loss.%s is asked for, but the model (fusion %s) has nothing that it is of",
-                            kin_objectives[k].name, fusion_of(w)->name);
+            return k == KIN_ITC
+                       ? kin_fail(cx, KIN_ARG,
+                                  "loss.itc compares embeddings, and fusion %s makes none: loss.itc = 0",
+                                  fusion_of(w)->name)
+                       : kin_fail(cx, KIN_ARG,
+                                  "loss.%s is asked for, but the model (fusion %s) has nothing that it "
+                                  "is of",
+                                  kin_objectives[k].name, fusion_of(w)->name);
     if (w->cfg.hard && !fusion_of(w)->towers)
         return kin_fail(
             cx, KIN_ARG,
