@@ -58,6 +58,14 @@ static int teardown(void **state)
     return 0;
 }
 
+/* ThreadSanitizer sees races in whichever order threads run, and takes ten times as long: there every op runs
+ * forward and backward once, and once more with '+='. */
+#if defined(__SANITIZE_THREAD__)
+enum { RACES_ONLY = 1 };
+#else
+enum { RACES_ONLY = 0 };
+#endif
+
 static kin_op op_of(void **state)
 {
     return (kin_op)(intptr_t)*state;
@@ -65,7 +73,7 @@ static kin_op op_of(void **state)
 
 static void t4_parity(void **state)
 {
-    for (int i = 0; i < EMULATED_ORDERS; i++) {
+    for (int i = 0; i < (RACES_ONLY ? 1 : EMULATED_ORDERS); i++) {
         const char *order = emulated_order(i);
         if (!op_parity(op_of(state), cuda, ref64, tolerance, grad_tolerance))
             fail_msg("threads %s: %s", order, op_trouble());
@@ -79,10 +87,12 @@ static void t6_t7_accumulate_and_subsets(void **state)
     for (int s = 0; op_case_open(&all, cuda, op_of(state), s, 2); s++) {
         emulated_order(s % EMULATED_ORDERS);
         op_require(op_accumulates(&all, ref64));
-        assert_true(op_case_open(&some, cuda, op_of(state), s, 2));
-        op_require(op_subsets_agree(&all, &some));
+        if (!RACES_ONLY) {
+            assert_true(op_case_open(&some, cuda, op_of(state), s, 2));
+            op_require(op_subsets_agree(&all, &some));
+            op_case_close(&some);
+        }
         op_case_close(&all);
-        op_case_close(&some);
     }
 }
 
@@ -90,6 +100,7 @@ static void t8_batch(void **state)
 {
     enum { BATCH = 4 };
     op_case one, many;
+    if (RACES_ONLY) skip();
     for (int s = 0; op_case_open(&many, cuda, op_of(state), s, BATCH); s++) {
         emulated_order((s + 1) % EMULATED_ORDERS);
         if (many.s.batched) op_case_both(&many, op_case_carries(&many));
@@ -106,6 +117,7 @@ static void t8_batch(void **state)
 static void t10_bits(void **state)
 {
     op_case c, again;
+    if (RACES_ONLY) skip();
     for (int s = 0; op_case_open(&c, cuda, op_of(state), s, op_case_batch(op_of(state), s)); s++) {
         emulated_order(0);
         op_case_both(&c, op_case_carries(&c));
