@@ -131,6 +131,7 @@ static bool sample(int i, int64_t batch, kin_sample *s)
         {"queries without keys", -5, -3, 2, 2, 8, 0, 1},
         {"one query, one key", -1, -1, 1, 1, 8, 2, 1},
         {"tiles", -70, -150, 2, 1, 64, 0, 0},
+        {"blind tiles", -70, -70, 2, 1, 8, 0, 1},
     };
     if (i >= KIN_CASES(list)) return false;
     const int64_t h = list[i].h, g = list[i].g, d = list[i].d, tq = list[i].tq, tk = list[i].tk;

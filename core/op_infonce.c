@@ -47,7 +47,7 @@ static bool sample(int i, int64_t batch, kin_sample *s)
                 {"tiles", 150, 170, 16, 0.05f, false, 0},
                 {"three captions", 4, 12, 8, 0.0f, false, 2},
                 {"two captions, negatives, smoothing", 3, 9, 6, 0.1f, false, 1},
-                {"captions over tiles", 70, 215, 16, 0.0f, false, 2}};
+                {"captions over tiles", 88, 266, 8, 0.0f, false, 2}};
     if (i >= KIN_CASES(list)) return false;
     const kin_infonce_attr a = {.smoothing = list[i].smoothing, .more = list[i].more};
     const int64_t n = list[i].n + batch - 1, m = list[i].m + (batch - 1) * (1 + list[i].more);

@@ -65,6 +65,7 @@ static bool sample(int i, int64_t batch, kin_sample *s)
         {"tiles", 160, 96, 130, true, {KIN_ACT_quick_gelu, 0}},
         {"sigmoid", 3, 8, 19, true, {KIN_ACT_sigmoid, 0}},
         {"tanh", 3, 8, 19, true, {KIN_ACT_tanh, 0}},
+        {"tiles across", 3, 8, 200, true, {KIN_ACT_gelu, 0}},
     };
     if (i >= KIN_CASES(list)) return false;
     const int64_t k = list[i].k, n = list[i].n;

@@ -63,8 +63,8 @@ static kin_status drop_shape(kin_ctx *cx, const kin_shape *in, const void *attr,
 
 static bool drop_sample(int i, int64_t batch, kin_sample *s)
 {
-    static const kin_patch_drop_attr attr[] = {{9, 4}, {5, 5}, {6, 1}};
-    static const char *const label[] = {"half", "all", "one"};
+    static const kin_patch_drop_attr attr[] = {{9, 4}, {5, 5}, {6, 1}, {300, 130}};
+    static const char *const label[] = {"half", "all", "one", "many"};
     if (i >= KIN_CASES(attr)) return false;
     kin_case(s, label[i], &attr[i], sizeof attr[i], true);
     s->sample0 = i;

@@ -294,6 +294,42 @@ static void test_ragged_equals_padded(void **state)
     check_step(cpu(2), 1e-5);
 }
 
+/* After one update the first moment is 1 - beta1 times the gradient, scaled. Returns the gradient's norm. */
+static double check_clipping(double clip)
+{
+    rig r;
+    open_rig(&r, cpu(2), (variant){0});
+    const kin_pairs p = make_pairs(B, B);
+    step(&r, &p);
+    double square = 0.0, norm;
+    for (int i = 0; i < r.params->count; i++)
+        for (int64_t k = 0; k < r.params->param[i].count; k++)
+            square += pow(element(&r, kin_param_grad(r.params, i), k), 2.0);
+    kin_optim o;
+    const kin_optim_cfg cfg = {
+        .beta1 = 0.875, .beta2 = 0.96875, .eps = 0x1p-10, .clip = clip, .scale_max = 100.0};
+    assert_int_equal(kin_optim_open(&r.cx, &o, r.params, &cfg), KIN_OK);
+    assert_int_equal(kin_optim_update(&r.cx, &o, 0x1p-7, &norm), KIN_OK);
+    close_to(norm, sqrt(square), 1e-5, "norm");
+    const double scale = clip > 0.0 && norm > clip ? clip / norm : 1.0;
+    for (int g = 0; g < KIN_GROUP_COUNT; g++)
+        for (int64_t k = 0; k < r.params->flat[g].count; k++)
+            close_to(element(&r, r.params->flat[g].m, k),
+                     0.125 * scale * element(&r, r.params->flat[g].grad, k), 1e-6, "first moment");
+    kin_optim_close(&o);
+    close_rig(&r);
+    return norm;
+}
+
+/* One norm over all groups: above clip the gradient is scaled down to it, below it is left as it is. */
+static void test_clipping(void **state)
+{
+    (void)state;
+    const double norm = check_clipping(0.0);
+    check_clipping(0.25 * norm);
+    check_clipping(4.0 * norm);
+}
+
 /* ---- GradCache, recompute ---- */
 
 static void check_gradcache(kin_backend *(*backend)(void), double tolerance)
@@ -339,6 +375,35 @@ static void test_gradcache_with_captions(void **state)
     close_rig(&full);
     close_rig(&parts);
     close_rig(&other);
+}
+
+/* Every chunk draws what its pairs draw in the full batch, in both passes. */
+static void test_gradcache_draws_as_the_full_batch(void **state)
+{
+    (void)state;
+    static const char model[] =
+        "{\"embed_dim\": 24, \"init_logit_scale\": 2.0,"
+        " \"vision_cfg\": {\"image_size\": 16, \"layers\": 2, \"width\": 32, \"head_width\": 16,"
+        " \"patch_size\": 4, \"patch_dropout\": 0.5},"
+        " \"text_cfg\": {\"context_length\": 10, \"vocab_size\": 20, \"width\": 32, \"heads\": 2, "
+        "\"layers\": 2},"
+        " \"kin_cfg\": {\"vision\": {\"drop_path\": 0.3}, \"text\": {\"dropout\": 0.2}}}";
+    const kin_pairs p = make_pairs(11, 17);
+    const variant how = {.batch = 12, .texts = 18, .model = model};
+    variant chunked = how;
+    chunked.chunk = 4;
+    rig full, parts;
+    open_rig(&full, cpu(2), how);
+    open_rig(&parts, cpu(2), chunked);
+    const double loss = step(&full, &p);
+    assert_true(fabs(step(&parts, &p) - loss) <= 1e-5 * loss);
+    const double differ = gradients_differ(&full, &parts);
+    if (!(differ < 1e-5)) fail_msg("gradients differ by %.3g", differ);
+    double other;
+    assert_int_equal(kin_stepper_run(&full.cx, &full.stepper, &p, 78, &other), KIN_OK);
+    assert_true(fabs(other - loss) > 1e-3 * loss); /* something is drawn */
+    close_rig(&full);
+    close_rig(&parts);
 }
 
 /* Convolutions and residual blocks before the transformer: the CPU's kernels against f64. */
@@ -540,8 +605,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_step_of_ref),
         cmocka_unit_test(test_ragged_equals_padded),
+        cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_gradcache_is_the_full_batch),
         cmocka_unit_test(test_gradcache_with_captions),
+        cmocka_unit_test(test_gradcache_draws_as_the_full_batch),
         cmocka_unit_test(test_stem_with_blocks),
         cmocka_unit_test(test_loss_memory_is_linear),
         cmocka_unit_test(test_recompute_is_bit_equal),

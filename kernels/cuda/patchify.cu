@@ -103,8 +103,7 @@ static __global__ void patch_drop_choose(uint64_t key, int64_t sample0, int64_t 
         int64_t at = done;
         for (unsigned k = 0; k < threadIdx.x; k++) at += flags[k];
         if (kept) idx[blockIdx.x * keep + at] = (int32_t)i;
-        for (int k = 0; k < BLOCK; k++) done += flags[k];
-        __syncthreads();
+        for (int k = 0; k < BLOCK; k++) done += flags[k]; /* written again only after the barriers above */
     }
 }
 
