@@ -163,7 +163,9 @@ int64_t kin_dataset_classes(kin_ctx *cx, kin_dataset *d, const char *const *name
             return -1;
         }
     }
-    return own ? assign(cx, d, own, classes) : -1;
+    const int64_t strange = own ? assign(cx, d, own, classes) : -1;
+    if (strange < 0) free(own);
+    return strange;
 }
 
 /* Captions whose label is false go; their items keep what is left. */

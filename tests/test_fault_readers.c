@@ -35,6 +35,17 @@ static kin_status open_pairs(kin_ctx *cx, const void *what)
     return cx->status;
 }
 
+/* Of a model's classes, not the data's. */
+static kin_status open_classes(kin_ctx *cx, const void *what)
+{
+    static const char *const names[] = {"yes", "true", "no"};
+    const opened *o = what;
+    kin_dataset *d = kin_dataset_open_as(cx, o->path, &o->cfg);
+    if (d) kin_dataset_classes(cx, d, names, 3);
+    kin_dataset_close(d);
+    return cx->status;
+}
+
 static kin_status open_pictures(kin_ctx *cx, const void *what)
 {
     kin_dataset_close(kin_pictures_open(cx, what));
@@ -70,6 +81,7 @@ static void labels(void **state)
     opened o = {.cfg = {.labels = KIN_LABELS_MUST}};
     snprintf(o.path, sizeof o.path, "%s/labelled/t.tsv", folder);
     assert_true(all_fail("labels", open_pairs, &o) >= 15);
+    assert_true(all_fail("labels of a model's classes", open_classes, &o) >= 17);
     o.cfg.labels = KIN_LABELS_PAIRS;
     assert_true(all_fail("labels as pairs", open_pairs, &o) >= 15);
 }
