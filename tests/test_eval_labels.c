@@ -224,7 +224,20 @@ static void test_refuses(void **state)
     assert_int_equal(kin_eval_labels(&cx, &in, &e), KIN_SHAPE);
     kin_clear(&cx);
     kin_difference d;
-    assert_int_equal(kin_paired_bootstrap(&cx, score, score, NULL, N, 0, &d), KIN_ARG);
+    assert_int_equal(kin_paired_bootstrap(&cx, score, score, NULL, N, 39, &d), KIN_ARG);
+    kin_clear(&cx);
+    assert_int_equal(kin_paired_bootstrap(&cx, score, score, NULL, 0, 40, &d), KIN_ARG);
+    kin_clear(&cx);
+    in = (kin_scored){.label = label, .guess = guess, .n = N, .classes = 2, .bootstrap = 39};
+    assert_int_equal(kin_eval_labels(&cx, &in, &e), KIN_ARG);
+    assert_string_equal(cx.message,
+                        "labels: bootstrap is 39, it must be 0, or 40 to 1000000: fewer resamples "
+                        "have no 2.5 % tail");
+    kin_clear(&cx);
+    assert_int_equal(kin_check_resamples(&cx, "x", 0), KIN_OK);
+    assert_int_equal(kin_check_resamples(&cx, "x", 40), KIN_OK);
+    assert_int_equal(kin_check_resamples(&cx, "x", KIN_MOST_RESAMPLES), KIN_OK);
+    assert_int_equal(kin_check_resamples(&cx, "x", KIN_MOST_RESAMPLES + 1), KIN_ARG);
 }
 
 int main(void)

@@ -277,6 +277,24 @@ static void test_rerank(void **state)
     in.score = says_nothing;
     assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_OK);
     assert_true(r.image.recall[2].b == 0 && r.text.recall[2].b == 0);
+    /* Without resamples there is a gain and no interval. */
+    in.score = knows;
+    in.resamples = 0;
+    assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_OK);
+    assert_true(r.image.recall[0].difference > 0 && r.image.recall[0].low == r.image.recall[0].difference);
+    m = kin_rerank_json(&cx, &r);
+    assert_true(number(m, "image_retrieval_recall@1_gain") == r.image.recall[0].difference);
+    assert_null(json_object_get(m, "image_retrieval_recall@1_gain_ci95"));
+    json_decref(m);
+    in.resamples = 39;
+    asked = 0;
+    assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_ARG);
+    assert_string_equal(cx.message,
+                        "rerank: bootstrap is 39, it must be 0, or 40 to 1000000: fewer resamples "
+                        "have no 2.5 % tail");
+    assert_int_equal(asked, 0);
+    kin_clear(&cx);
+    in.resamples = 500;
     in.depth = 0;
     assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_ARG);
 }
@@ -322,10 +340,18 @@ static void test_noise_of_retrieval(void **state)
     assert_true(point(m, "no-text", "value", 2) <= 0.5 / 20);
     json_decref(m);
     json_decref(clean);
-    free(self.image);
-    free(self.text);
+    const kin_corruption some = {KIN_NOISE_BLUR, 0.5, 1};
+    kin_estimate e;
+    self.bootstrap = 39;
+    assert_int_equal(kin_noise_measure_retrieval(&cx, &self, &some, &e), KIN_ARG);
+    assert_string_equal(cx.message, "noise: bootstrap is 39, it must be 0, or 40 to 1000000: fewer resamples "
+                                    "have no 2.5 % tail");
+    kin_clear(&cx);
+    self.bootstrap = 50;
     cfg.steps = 0;
     assert_null(kin_eval_noise(&cx, &subject, 1, &cfg));
+    free(self.image);
+    free(self.text);
     kin_dataset_close(d);
 }
 
@@ -336,7 +362,7 @@ static void test_noise_of_tasks(void **state)
     kin_dataset *d = open_as("scenes:xor,count=200,size=32", KIN_LABELS_MUST);
     oracle o = {.d = d, .width = 2};
     const kin_judge j = {.self = &o, .embedder = &session.embedder, .width = 2, .ask = ask_oracle};
-    kin_noise_task self = {.judge = &j, .data = d, .bootstrap = 20};
+    kin_noise_task self = {.judge = &j, .data = d, .bootstrap = 40};
     const int64_t absent[] = {KIN_NOISE_NO_IMAGE, KIN_NOISE_NO_TEXT};
     for (int k = 0; k < 2; k++) {
         const kin_corruption c = {(kin_noise)absent[k], 0.5, 7};

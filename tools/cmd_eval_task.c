@@ -148,8 +148,10 @@ static void print_way(const json_t *m, const char *way, const char *name)
         snprintf(key, sizeof key, "%s_retrieval_recall@%d_gain", way, kin_recall_at[i]);
         snprintf(ci, sizeof ci, "%s_ci95", key);
         snprintf(before, sizeof before, "%s_retrieval_recall@%d_before", way, kin_recall_at[i]);
-        printf("%-15s R@%-2d  %6.2f %%  %+6.2f  [%+.2f, %+.2f]\n", i ? "" : name, kin_recall_at[i],
-               real(m, before), real(m, key), end(m, ci, 0), end(m, ci, 1));
+        printf("%-15s R@%-2d  %6.2f %%  %+6.2f", i ? "" : name, kin_recall_at[i], real(m, before),
+               real(m, key));
+        if (json_object_get(m, ci)) printf("  [%+.2f, %+.2f]", end(m, ci, 0), end(m, ci, 1));
+        printf("\n");
     }
 }
 
@@ -172,14 +174,15 @@ static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session 
                                   .depth = j->depth,
                                   .score = kin_rerank_ask,
                                   .self = &self,
-                                  .resamples = kin_max64(1, j->bootstrap)};
+                                  .resamples = j->bootstrap};
         kin_rerank r;
         fprintf(stderr, "%lld pairs to look at (--depth %lld)\n", (long long)kin_rerank_pairs(&in),
                 (long long)j->depth);
         if (kin_rerank_run(cx, &in, &r) == KIN_OK) m = kin_rerank_json(cx, &r);
     }
     if (m && !j->json) {
-        printf("                      before    gain   95 %% interval of the gain, paired\n");
+        printf("                      before    gain%s\n",
+               j->bootstrap ? "   95 % interval of the gain, paired" : "");
         print_way(m, "image", "text -> image");
         print_way(m, "text", "image -> text");
     }

@@ -5,6 +5,14 @@
 
 #include "core/rng.h"
 
+kin_status kin_check_resamples(kin_ctx *cx, const char *what, int64_t resamples)
+{
+    if (resamples == 0 || (resamples >= 40 && resamples <= KIN_MOST_RESAMPLES)) return KIN_OK;
+    return kin_fail(cx, KIN_ARG,
+                    "%s: bootstrap is %lld, it must be 0, or 40 to %d: fewer resamples have no 2.5 %% tail",
+                    what, (long long)resamples, KIN_MOST_RESAMPLES);
+}
+
 void kin_resample(int64_t r, int64_t clusters, uint32_t *times)
 {
     kin_rng rng = kin_rng_new(kin_key(0x626f6f74ull, (uint64_t)r, 0)); /* "boot" */
@@ -63,13 +71,13 @@ typedef struct sums {
 kin_status kin_paired_bootstrap(kin_ctx *cx, const double *a, const double *b, const int64_t *group,
                                 int64_t n, int64_t resamples, kin_difference *out)
 {
-    if (n < 1 || resamples < 1 || resamples > KIN_MOST_RESAMPLES)
-        return kin_fail(cx, KIN_ARG, "bootstrap: %lld resamples of %lld", (long long)resamples, (long long)n);
+    KIN_TRY(kin_check_resamples(cx, "a paired comparison", resamples));
+    if (n < 1) return kin_fail(cx, KIN_ARG, "a paired comparison of %lld queries", (long long)n);
     int64_t *of = kin_alloc(cx, n, sizeof *of);
     const int64_t groups = of ? kin_groups(cx, group, n, of) : -1;
     sums *s = groups < 0 ? NULL : kin_alloc0(cx, groups, sizeof *s), all = {0};
     uint32_t *times = s ? kin_alloc(cx, groups, sizeof *times) : NULL;
-    double *value = times ? kin_alloc(cx, resamples, sizeof *value) : NULL;
+    double *value = times ? kin_alloc(cx, kin_max64(1, resamples), sizeof *value) : NULL;
     int64_t not_above = 0;
     for (int64_t i = 0; value && i < n; i++) {
         s[of[i]].a += a[i];
@@ -95,11 +103,12 @@ kin_status kin_paired_bootstrap(kin_ctx *cx, const double *a, const double *b, c
         *out = (kin_difference){.a = all.a / (double)n,
                                 .b = all.b / (double)n,
                                 .difference = (all.b - all.a) / (double)n,
-                                .not_above = (double)not_above / (double)resamples,
+                                .not_above = (double)not_above / (double)kin_max64(1, resamples),
                                 .n = n,
                                 .groups = groups,
                                 .resamples = resamples};
-        kin_percentiles(value, resamples, &out->low, &out->high);
+        out->low = out->high = out->difference;
+        if (resamples) kin_percentiles(value, resamples, &out->low, &out->high);
     }
     free(of);
     free(s);

@@ -140,9 +140,7 @@ kin_status kin_eval_labels(kin_ctx *cx, const kin_scored *in, kin_label_eval *ou
     if (in->n < 1 || in->classes < 1 || in->n > INT32_MAX)
         return kin_fail(cx, KIN_SHAPE, "labels: %lld examples of %lld classes", (long long)in->n,
                         (long long)in->classes);
-    if (in->bootstrap < 0 || in->bootstrap > KIN_MOST_RESAMPLES)
-        return kin_fail(cx, KIN_ARG, "labels: bootstrap is %lld, it must be 0 to %d",
-                        (long long)in->bootstrap, KIN_MOST_RESAMPLES);
+    KIN_TRY(kin_check_resamples(cx, "labels", in->bootstrap));
     for (int64_t i = 0; i < in->n; i++)
         if (in->label[i] < 0 || in->label[i] >= in->classes || in->guess[i] < -1 ||
             in->guess[i] >= in->classes)

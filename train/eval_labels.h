@@ -35,7 +35,8 @@ typedef struct kin_label_eval {
         auroc; /* intervals by bootstrap; equal to value without; auroc NaN: none */
 } kin_label_eval;
 
-/* KIN_SHAPE for sizes that are not positive, KIN_ARG for a label, guess or bootstrap out of range. */
+/* KIN_SHAPE for sizes that are not positive, KIN_ARG for a label or guess out of range, or a bootstrap that
+ * kin_check_resamples refuses. */
 kin_status kin_eval_labels(kin_ctx *cx, const kin_scored *in, kin_label_eval *out);
 /* {"examples", "groups", "classes", "majority", "accuracy", "accuracy_wilson95": [l, h], "accuracy_ci95"?:
  * [l, h], "balanced_accuracy", "balanced_accuracy_ci95"?, "auroc"?, "auroc_ci95"?} NULL on failure; the

@@ -136,6 +136,7 @@ kin_status kin_noise_measure_retrieval(kin_ctx *cx, void *self, const kin_corrup
 {
     kin_noise_retrieval *r = self;
     const int64_t width = r->embedder->model->cfg.embed_dim;
+    KIN_TRY(kin_check_resamples(cx, "noise", r->bootstrap));
     if (!r->image) {
         r->image = kin_alloc(cx, r->data->items * width, sizeof *r->image);
         r->text = kin_alloc(cx, r->data->captions * width, sizeof *r->text);
@@ -157,6 +158,7 @@ kin_status kin_noise_measure_retrieval(kin_ctx *cx, void *self, const kin_corrup
 kin_status kin_noise_measure_task(kin_ctx *cx, void *self, const kin_corruption *c, kin_estimate *out)
 {
     const kin_noise_task *t = self;
+    KIN_TRY(kin_check_resamples(cx, "noise", t->bootstrap));
     const kin_task_opts o = {.bootstrap = t->bootstrap, .threshold = t->threshold, .noise = c};
     json_t *m = kin_eval_task(cx, t->judge, t->data, &o);
     if (!m) return cx->status;

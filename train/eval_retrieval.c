@@ -324,11 +324,7 @@ static kin_status first_captions(kin_ctx *cx, const kin_retrieval_in *in, kin_re
 kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retrieval *out)
 {
     KIN_TRY(check(cx, in->image_of, in->texts, in->images, in->E));
-    if (in->bootstrap < 0 || in->bootstrap > KIN_MOST_RESAMPLES || (in->bootstrap > 0 && in->bootstrap < 40))
-        return kin_fail(cx, KIN_ARG,
-                        "retrieval: bootstrap is %lld, it must be 0, or 40 to %d: fewer resamples have no "
-                        "2.5 %% tail",
-                        (long long)in->bootstrap, KIN_MOST_RESAMPLES);
+    KIN_TRY(kin_check_resamples(cx, "retrieval", in->bootstrap));
     if (in->per_image > 0) return first_captions(cx, in, out);
     return rank_and_measure(cx, in, out);
 }

@@ -115,6 +115,7 @@ int64_t kin_rerank_pairs(const kin_rerank_in *in)
 kin_status kin_rerank_run(kin_ctx *cx, const kin_rerank_in *in, kin_rerank *out)
 {
     if (in->depth < 1) return kin_fail(cx, KIN_ARG, "rerank: a depth of %lld", (long long)in->depth);
+    KIN_TRY(kin_check_resamples(cx, "rerank", in->resamples));
     kin_retrieval_in first = in->first;
     kin_retrieval before;
     first.bootstrap = 0;
@@ -152,7 +153,7 @@ static bool set_way(json_t *o, const char *name, const kin_rerank_way *w)
         ok &= set(o, name, "recall", k, "", json_real(d->b));
         ok &= set(o, name, "recall", k, "_before", json_real(d->a));
         ok &= set(o, name, "recall", k, "_gain", json_real(d->difference));
-        ok &= set(o, name, "recall", k, "_gain_ci95", json_pack("[f, f]", d->low, d->high));
+        if (d->resamples) ok &= set(o, name, "recall", k, "_gain_ci95", json_pack("[f, f]", d->low, d->high));
     }
     return ok;
 }

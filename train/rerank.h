@@ -21,7 +21,7 @@ typedef struct kin_rerank_in {
     int64_t depth;          /* candidates of a query */
     kin_pair_fn score;
     void *self;
-    int64_t resamples; /* of the bootstrap */
+    int64_t resamples; /* of the bootstrap; 0: no intervals */
 } kin_rerank_in;
 
 typedef struct kin_rerank_way {
@@ -37,9 +37,10 @@ typedef struct kin_rerank {
 
 /* How many pairs will be scored at most (pictures without a caption are no queries): what it costs. */
 int64_t kin_rerank_pairs(const kin_rerank_in *in);
-/* KIN_ARG for a depth or resamples below 1; else like kin_eval_retrieval. */
+/* KIN_ARG for a depth below 1 or resamples that kin_check_resamples refuses; else like kin_eval_retrieval. */
 kin_status kin_rerank_run(kin_ctx *cx, const kin_rerank_in *in, kin_rerank *out);
-/* {"image_retrieval_recall@1": after, "..._before", "..._gain", "..._gain_ci95", ...for both ways and each K;
+/* {"image_retrieval_recall@1": after, "..._before", "..._gain", "..._gain_ci95"?, ...for both ways and each
+ * K;
  * "..._ceiling", "depth", "pairs"} */
 json_t *kin_rerank_json(kin_ctx *cx, const kin_rerank *r);
 
