@@ -128,7 +128,7 @@ static void slips_are_corrected(void **state)
          "kin eval: evaluate what? There is: kin eval retrieval (--model DIR --data P | --embeddings DIR) "
          "[flags]; kin eval itm|classify|rerank|noise --help\n",
          2},
-        {"eval itm", "kin eval: a model's folder is needed\n", 2},
+        {"eval itm", "kin eval: itm: a model's folder is needed: kin eval itm MODEL --data P\n", 2},
         {"eval classify m", "kin eval: --data is needed\n", 2},
         {"eval rerank m --data d", "kin eval: --judge is needed\n", 2},
         {"eval noise m --data scenes:fog", "kin eval: scenes:fog: expected scenes:TASK,count=N,", 1},

@@ -30,8 +30,16 @@ static double accuracy_of(const char *folder)
     const kin_dataset_cfg how = {.split = "val", .labels = KIN_LABELS_MUST};
     kin_dataset *d = kin_dataset_open_as(&cx, "scenes:xor,count=64,seed=2,size=32", &how);
     if (kin_session_open(&cx, &s, folder, 1, 16) != KIN_OK) fail_msg("%s", cx.message);
-    if (kin_judge_of(&cx, &s.embedder, &fused, &judge) != KIN_OK) fail_msg("%s", cx.message);
+    if (kin_judge_of(&cx, &s.embedder, KIN_CLS, &fused, &judge) != KIN_OK) fail_msg("%s", cx.message);
     assert_int_equal(judge.width, 2);
+    float logits[2];
+    for (int64_t k = 0; k < 3; k++) { /* pictures, texts, pairs: one more than there is room for */
+        assert_int_equal(kin_fused_judge_pairs(&cx, &fused, NULL, 16 + (k == 0), NULL, 16 + (k == 1), NULL,
+                                               NULL, 16 + (k == 2), logits),
+                         KIN_SHAPE);
+        assert_non_null(strstr(cx.message, "at once; room is for 16"));
+        kin_clear(&cx);
+    }
     assert_string_equal(judge.class_name[1], "true");
     json_t *m = kin_eval_task(&cx, &judge, d, &(kin_task_opts){0});
     if (!m) fail_msg("%s", cx.message);

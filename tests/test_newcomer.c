@@ -143,6 +143,24 @@ static void slips_are_explained(void **state)
          "kin eval: 3 folds of 4 images are not all of one size\n", 1},
         {"eval retrieval --model tiny --data pairs --folds 2 --bootstrap 100",
          "kin eval: folds are averaged without intervals: --folds or --bootstrap\n", 1},
+        {"eval noise", "kin eval: noise: a model's folder is needed: kin eval noise MODEL --data P\n", 2},
+        {"eval itm a b nosuch --data pairs",
+         "kin eval: 'b' is one argument too many; usage: kin eval itm MODEL --data P [flags]\n", 2},
+        {"eval itm none --data pairs --threads 5000000000",
+         "kin eval: --threads: 5000000000 is not from 0 to 4096\n", 2},
+        {"eval itm none --data pairs --batch 99999999999999",
+         "kin eval: --batch: 99999999999999 is not from 1 to 1000000\n", 2},
+        {"eval rerank none --judge none --data pairs --depth 0",
+         "kin eval: --depth: 0 is not from 1 to 2147483647\n", 2},
+        {"eval noise none --data pairs --steps 101", "kin eval: --steps: 101 is not from 1 to 100\n", 2},
+        {"eval itm none --data pairs --bootstrap 39",
+         "kin eval: itm: bootstrap is 39, it must be 0, or 40 to 1000000: fewer resamples have no 2.5 % "
+         "tail\n",
+         2},
+        {"eval itm none --data pairs --out nowhere/x.json",
+         "kin eval: nowhere/x.json cannot be written: nowhere/x.json.tmp: No such file or directory\n", 1},
+        {"eval noise none --data pairs --picture nowhere/x.png",
+         "kin eval: nowhere/x.png cannot be written: nowhere/x.png.tmp: No such file or directory\n", 1},
         {"data scenes --out x --size 100000", "kin data: --size: 100000 is not from 32 to 1024\n", 2},
         {"data scenes --out x --max-objects 9", "kin data: --max-objects: 9 is not from 2 to 5\n", 2},
     };
@@ -170,6 +188,51 @@ static void help_of_a_command(void **state)
     assert_string_equal(one, two);
     free(one);
     free(two);
+}
+
+static void evals_name_each_other(void **state)
+{
+    (void)state;
+    static const char last[] = "\nother tasks: kin eval itm|classify|rerank|noise --help\n";
+    char *out, *err;
+    assert_int_equal(kin("eval --help", &out, &err), 0);
+    assert_true(strlen(out) > strlen(last) && strcmp(out + strlen(out) - strlen(last), last) == 0);
+    free(out);
+    free(err);
+}
+
+/* A model with heads needs no threshold; beside it a dual encoder is tuned. */
+static void fused_models_are_not_tuned(void **state)
+{
+    (void)state;
+    static const char said[] = "note: fused/last: the model decides by itself; --tune-split is not used\n";
+    static const char *const lines[] = {
+        "eval itm fused/last --data scenes:xor,count=32,size=32 --split val --tune-split val --bootstrap 0",
+        "eval noise tiny fused/last --data scenes:xor,count=32,size=32 --split val --tune-split val "
+        "--bootstrap 0 --steps 1 --noise blur --out noise.json",
+        "eval noise tiny --data scenes:xor,count=32,size=32 --split val --bootstrap 0 --steps 1 --noise blur "
+        "--out one.json"};
+    char *out, *err;
+    if (kin("train --model scenes-tiny --model.fusion.kind late --train-data scenes:xor,count=32,size=32 "
+            "--batch 16 --steps 1 --loss.itc 0 --loss.cls 1 --out fused",
+            &out, &err) != 0)
+        fail_msg("%s", err);
+    free(out);
+    free(err);
+    for (int i = 0; i < 3; i++) {
+        if (kin(lines[i], &out, &err) != 0) fail_msg("%s", err);
+        assert_int_equal(strstr(err, said) != NULL, i < 2);
+        free(out);
+        free(err);
+    }
+    kin_ctx cx = {0};
+    json_t *two = kin_json_load(&cx, in_folder("noise.json"), 1 << 20),
+           *one = kin_json_load(&cx, in_folder("one.json"), 1 << 20);
+    assert_null(json_object_get(two, "model")); /* metrics.models has the names */
+    assert_int_equal(json_array_size(json_object_get(json_object_get(two, "metrics"), "models")), 2);
+    assert_string_equal(json_string_value(json_object_get(one, "model")), "tiny");
+    json_decref(two);
+    json_decref(one);
 }
 
 /* A run that comes with kin, by its name. */
@@ -308,7 +371,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slips_are_explained),        cmocka_unit_test(help_of_a_command),
         cmocka_unit_test(configs_have_names),         cmocka_unit_test(probabilities_are_the_models),
-        cmocka_unit_test(misnamed_pictures_are_told),
+        cmocka_unit_test(misnamed_pictures_are_told), cmocka_unit_test(evals_name_each_other),
+        cmocka_unit_test(fused_models_are_not_tuned),
     };
     return cmocka_run_group_tests_name("newcomer", tests, make_data, remove_data);
 }

@@ -193,7 +193,10 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv)
     };
     bool helped;
     const char *usage = "eval retrieval (--model DIR --data P | --embeddings DIR) [flags]";
-    if (!cli_parse(cx, argc, argv, usage, flags, &task, 1, &helped)) return helped ? CLI_DONE : CLI_USAGE;
+    if (!cli_parse(cx, argc, argv, usage, flags, &task, 1, &helped)) {
+        if (helped && argc > 0) printf("other tasks: kin eval itm|classify|rerank|noise --help\n");
+        return helped ? CLI_DONE : CLI_USAGE;
+    }
     if (!task || strcmp(task, "retrieval") != 0) {
         kin_fail(cx, KIN_ARG, "evaluate what? There is: kin %s; kin eval itm|classify|rerank|noise --help",
                  usage);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "tools/cli.h"
 #include "tools/plot.h"
 #include "train/eval_noise.h"
@@ -34,8 +35,9 @@ static kin_status finish(kin_ctx *cx, const job *j, json_t *metrics)
 {
     if (j->json && json_dumpf(metrics, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) == 0) printf("\n");
     if (!j->out) return KIN_OK;
-    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:O}", "task", j->task, "model", j->model[1], "data",
-                            j->data, "split", j->split, "metrics", metrics);
+    const char *model = j->model[2] ? NULL : j->model[1]; /* several: noise's metrics name them */
+    json_t *all = json_pack("{s:s, s:s*, s:s, s:s, s:O}", "task", j->task, "model", model, "data", j->data,
+                            "split", j->split, "metrics", metrics);
     if (!all) return kin_fail(cx, KIN_NOMEM, "out of memory for the results");
     kin_json_save(cx, j->out, all);
     json_decref(all);
@@ -99,11 +101,19 @@ static bool *seen_texts(kin_ctx *cx, const job *j, const kin_dataset *d)
     return seen;
 }
 
-static kin_status tune(kin_ctx *cx, const job *j, const kin_judge *judge, double *threshold)
+/* Into *use: the threshold, when one is asked for and the model needs it. */
+static kin_status tune(kin_ctx *cx, const job *j, const char *model, const kin_judge *judge,
+                       double *threshold, const double **use)
 {
+    if (!j->tune_split) return KIN_OK;
+    if (judge->width != 1) {
+        kin_log(cx, KIN_WARN, "%s: the model decides by itself; --tune-split is not used", model);
+        return KIN_OK;
+    }
     kin_dataset *d = open_split(cx, j, j->data, j->tune_split, KIN_LABELS_MUST);
     if (d && kin_leave_readable(cx, judge->embedder, d) == KIN_OK)
         kin_tune_threshold(cx, judge, d, threshold);
+    *use = threshold;
     kin_dataset_close(d);
     return cx->status;
 }
@@ -112,12 +122,10 @@ static kin_status eval_task_by(kin_ctx *cx, const job *j, kin_session *s, kin_fu
 {
     double threshold;
     kin_judge judge;
-    KIN_TRY(kin_judge_of(cx, &s->embedder, fused, &judge));
+    const kin_objective head = strcmp(j->task, "itm") == 0 ? KIN_ITM : KIN_CLS;
+    KIN_TRY(kin_judge_of(cx, &s->embedder, head, fused, &judge));
     kin_task_opts o = {.bootstrap = j->bootstrap};
-    if (j->tune_split) {
-        KIN_TRY(tune(cx, j, &judge, &threshold));
-        o.threshold = &threshold;
-    }
+    KIN_TRY(tune(cx, j, j->model[1], &judge, &threshold, &o.threshold));
     kin_dataset *d = open_split(cx, j, j->data, j->split, KIN_LABELS_MUST);
     if (d) kin_leave_readable(cx, &s->embedder, d);
     bool *seen = d && j->seen && cx->status == KIN_OK ? seen_texts(cx, j, d) : NULL;
@@ -159,7 +167,7 @@ static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session 
                          kin_fused_judge *fused)
 {
     kin_judge judge;
-    KIN_TRY(kin_judge_of(cx, &second->embedder, fused, &judge));
+    KIN_TRY(kin_judge_of(cx, &second->embedder, KIN_ITM, fused, &judge));
     float *image = NULL, *text = NULL;
     kin_dataset *d = open_split(cx, j, j->data, j->split, KIN_LABELS_PAIRS);
     json_t *m = NULL;
@@ -240,15 +248,13 @@ static kin_status open_subject(kin_ctx *cx, const job *j, const char *model, kin
                                kin_noise_subject *out)
 {
     KIN_TRY(kin_session_open(cx, &s->session, model, (int)j->threads, j->batch));
-    KIN_TRY(kin_judge_of(cx, &s->session.embedder, &s->fused, &s->judge));
+    KIN_TRY(kin_judge_of(cx, &s->session.embedder, KIN_CLS, &s->fused, &s->judge));
     s->retrieval =
         (kin_noise_retrieval){.embedder = &s->session.embedder, .data = d, .bootstrap = j->bootstrap};
     s->task = (kin_noise_task){.judge = &s->judge, .data = d, .bootstrap = j->bootstrap};
     *out = d->classes ? (kin_noise_subject){model, &s->task, kin_noise_measure_task}
                       : (kin_noise_subject){model, &s->retrieval, kin_noise_measure_retrieval};
-    if (!d->classes || !j->tune_split) return KIN_OK;
-    s->task.threshold = &s->threshold;
-    return tune(cx, j, &s->judge, &s->threshold);
+    return d->classes ? tune(cx, j, model, &s->judge, &s->threshold, &s->task.threshold) : KIN_OK;
 }
 
 static void print_noise(const json_t *curves)
@@ -306,6 +312,27 @@ static kin_status eval_noise(kin_ctx *cx, const job *j)
     return cx->status;
 }
 
+/* What can be told to be wrong before a model is opened. */
+static bool sound(kin_ctx *cx, const job *j)
+{
+    const bool noise = strcmp(j->task, "noise") == 0;
+    if (!j->model[1]) {
+        kin_fail(cx, KIN_ARG, "%s: a model's folder is needed: kin eval %s MODEL --data P", j->task, j->task);
+        return false;
+    }
+    if (!noise && j->model[2]) {
+        kin_fail(cx, KIN_ARG, "'%s' is one argument too many; usage: kin eval %s MODEL --data P [flags]",
+                 j->model[2], j->task);
+        return false;
+    }
+    return cli_need(cx, j->data, "--data") &&
+           (strcmp(j->task, "rerank") != 0 || cli_need(cx, j->judge, "--judge")) &&
+           cli_within(cx, "--threads", j->threads, 0, 4096) &&
+           cli_within(cx, "--batch", j->batch, 1, 1000000) &&
+           cli_within(cx, "--depth", j->depth, 1, INT32_MAX) && cli_within(cx, "--steps", j->steps, 1, 100) &&
+           kin_check_resamples(cx, j->task, j->bootstrap) == KIN_OK;
+}
+
 int cmd_eval_task(kin_ctx *cx, int argc, char **argv)
 {
     job j = {
@@ -344,14 +371,15 @@ int cmd_eval_task(kin_ctx *cx, int argc, char **argv)
                    j.model, 1 + MOST_MODELS, &helped))
         return helped ? CLI_DONE : CLI_USAGE;
     j.task = j.model[0];
-    j.batch = kin_max64(1, j.batch);
-    if (!cli_need(cx, j.model[1], "a model's folder") || !cli_need(cx, j.data, "--data")) return CLI_USAGE;
+    if (!sound(cx, &j)) return CLI_USAGE;
+    if ((j.out && kin_file_check(cx, j.out) != KIN_OK) ||
+        (j.picture && kin_file_check(cx, j.picture) != KIN_OK))
+        return cli_exit(cx);
     if (strcmp(j.task, "noise") == 0) {
         eval_noise(cx, &j);
         return cli_exit(cx);
     }
     const bool again = strcmp(j.task, "rerank") == 0;
-    if (again && !cli_need(cx, j.judge, "--judge")) return CLI_USAGE;
     kin_session s;
     if (kin_session_open(cx, &s, j.model[1], (int)j.threads, j.batch) == KIN_OK)
         again ? eval_rerank(cx, &j, &s) : eval_task(cx, &j, &s);

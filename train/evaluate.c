@@ -124,7 +124,7 @@ static json_t *evaluate_labels(kin_ctx *cx, kin_embedder *e, kin_dataset *d)
     kin_fused_judge fused;
     kin_judge judge;
     json_t *out = NULL;
-    if (kin_judge_of(cx, e, &fused, &judge) == KIN_OK)
+    if (kin_judge_of(cx, e, KIN_CLS, &fused, &judge) == KIN_OK)
         out = kin_eval_task(cx, &judge, d, &(kin_task_opts){0});
     kin_fused_judge_close(&fused);
     return out;

@@ -83,9 +83,9 @@ kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t 
 {
     kin_programs *programs = j->embedder->programs;
     const int64_t batch = j->embedder->batch;
-    if (texts > batch)
-        return kin_fail(cx, KIN_SHAPE, "%lld texts at once; room is for %lld", (long long)texts,
-                        (long long)batch);
+    if (n > batch || texts > batch || pairs > batch)
+        return kin_fail(cx, KIN_SHAPE, "%lld pairs of %lld pictures and %lld texts at once; room is for %lld",
+                        (long long)pairs, (long long)n, (long long)texts, (long long)batch);
     KIN_TRY(encode(cx, j, text, texts));
     const kin_pairs p = {.n = n, .texts = texts, .images = images, .ids = j->ids, .off = j->off};
     KIN_TRY(kin_wiring_score(cx, &j->wiring, &p, image, pair_text, pairs));
@@ -120,13 +120,15 @@ kin_judge kin_judge_fused(kin_fused_judge *j)
                        .ask = ask};
 }
 
-kin_status kin_judge_of(kin_ctx *cx, kin_embedder *e, kin_fused_judge *j, kin_judge *out)
+kin_status kin_judge_of(kin_ctx *cx, kin_embedder *e, kin_objective preferred, kin_fused_judge *j,
+                        kin_judge *out)
 {
     const kin_heads_cfg *heads = &e->programs->cfg.heads;
+    const bool itm = heads->itm && (preferred == KIN_ITM || heads->classes == 0);
     *j = (kin_fused_judge){0};
     *out = kin_judge_dual(e);
     if (heads->classes == 0 && !heads->itm) return KIN_OK;
-    KIN_TRY(kin_fused_judge_open(cx, j, e, heads->classes > 0 ? KIN_CLS : KIN_ITM));
+    KIN_TRY(kin_fused_judge_open(cx, j, e, itm ? KIN_ITM : KIN_CLS));
     *out = kin_judge_fused(j);
     return KIN_OK;
 }

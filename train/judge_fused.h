@@ -26,15 +26,16 @@ kin_status kin_fused_judge_open(kin_ctx *cx, kin_fused_judge *j, kin_embedder *e
 void kin_fused_judge_close(kin_fused_judge *j);
 
 /* images [n, S, S, 3], preprocessed; text [texts]; pair p is picture image[p] (n: none) and text
- * pair_text[p]. n, texts, pairs <= embedder->batch. out [pairs, width]. */
+ * pair_text[p]. n, texts, pairs <= embedder->batch (KIN_SHAPE). out [pairs, width]. */
 kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t *images, int64_t n,
                                  const char *const *text, int64_t texts, const int32_t *image,
                                  const int32_t *pair_text, int64_t pairs, float *out);
 
 kin_judge kin_judge_fused(kin_fused_judge *j);
 
-/* What a model answers with: its head cls if it has one, else itm, else the cosine. *j is used (to be closed)
- * in the first two cases, and zero in the last. */
-kin_status kin_judge_of(kin_ctx *cx, kin_embedder *e, kin_fused_judge *j, kin_judge *out);
+/* What a model answers with: the preferred of its heads KIN_ITM and KIN_CLS, else the other one, else the
+ * cosine. *j is used (to be closed) in the first two cases, and zero in the last. */
+kin_status kin_judge_of(kin_ctx *cx, kin_embedder *e, kin_objective preferred, kin_fused_judge *j,
+                        kin_judge *out);
 
 #endif
