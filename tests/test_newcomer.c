@@ -235,6 +235,32 @@ static void fused_models_are_not_tuned(void **state)
     json_decref(one);
 }
 
+/* A model with both heads: each task asks the one that it is about, and three classes are none of itm's. */
+static void tasks_ask_their_own_head(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments;
+        int code;
+    } lines[] = {
+        {"train --model scenes-tiny --model.fusion.kind late --train-data scenes:count,count=96,size=32 "
+         "--batch 4 --steps 1 --loss.itc 1 --loss.itm 1 --loss.cls 1 --out both",
+         0},
+        {"eval classify both/last --data scenes:count,count=32,size=32 --split val --bootstrap 0", 0},
+        {"eval itm both/last --data scenes:count,count=32,size=32 --split val --bootstrap 0", 1},
+        {"eval itm both/last --data scenes:xor,count=32,size=32 --split val --bootstrap 0", 0},
+        {"eval rerank both/last --judge both/last --data scenes:match,count=32,size=32 --split val "
+         "--bootstrap 0 --depth 4",
+         0}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char *out, *err;
+        if (kin(lines[i].arguments, &out, &err) != lines[i].code) fail_msg("%s: %s", lines[i].arguments, err);
+        assert_null(strstr(out, "interval of the gain"));
+        free(out);
+        free(err);
+    }
+}
+
 /* A run that comes with kin, by its name. */
 static void configs_have_names(void **state)
 {
@@ -372,7 +398,7 @@ int main(void)
         cmocka_unit_test(slips_are_explained),        cmocka_unit_test(help_of_a_command),
         cmocka_unit_test(configs_have_names),         cmocka_unit_test(probabilities_are_the_models),
         cmocka_unit_test(misnamed_pictures_are_told), cmocka_unit_test(evals_name_each_other),
-        cmocka_unit_test(fused_models_are_not_tuned),
+        cmocka_unit_test(fused_models_are_not_tuned), cmocka_unit_test(tasks_ask_their_own_head),
     };
     return cmocka_run_group_tests_name("newcomer", tests, make_data, remove_data);
 }
