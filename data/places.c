@@ -112,14 +112,27 @@ static kin_status add_folder(kin_ctx *cx, kin_places *p, const char *path, int d
     return cx->status;
 }
 
-static kin_status add_archives(kin_ctx *cx, kin_places *p, const char *folder, const char *end)
+/* An archive that nobody named: it may have nothing to do with the table, so what is wrong with it is only
+ * told. */
+static kin_status try_archive(kin_ctx *cx, kin_places *p, const char *path)
+{
+    kin_ctx quiet = {0};
+    add_archive(&quiet, p, path);
+    if (quiet.status == KIN_NOMEM) return kin_fail(cx, KIN_NOMEM, "%s", quiet.message);
+    if (quiet.status != KIN_OK)
+        kin_log(cx, KIN_WARN, "an archive is passed over, looking for pictures: %s", quiet.message);
+    return KIN_OK;
+}
+
+static kin_status add_archives(kin_ctx *cx, kin_places *p, const char *folder, const char *end,
+                               kin_status (*add)(kin_ctx *cx, kin_places *p, const char *path))
 {
     char *pattern = kin_sprintf(cx, "%s/*%s", folder, end);
     glob_t found = {0};
     const int rc = pattern ? glob(pattern, 0, NULL, &found) : GLOB_NOMATCH;
     free(pattern);
     if (rc) return cx->status;
-    for (size_t i = 0; i < found.gl_pathc && cx->status == KIN_OK; i++) add_archive(cx, p, found.gl_pathv[i]);
+    for (size_t i = 0; i < found.gl_pathc && cx->status == KIN_OK; i++) add(cx, p, found.gl_pathv[i]);
     globfree(&found);
     return cx->status;
 }
@@ -131,7 +144,7 @@ static kin_status look_around(kin_ctx *cx, kin_places *p, const char *folder)
     if (parent) add_folder(cx, p, parent, DEEP);
     free(parent);
     KIN_TRY(cx->status);
-    return add_archives(cx, p, folder, ".tar");
+    return add_archives(cx, p, folder, ".tar", add_archive);
 }
 
 /* When a picture is missing: packed archives there; and when there is none at all, tars one folder up. False:
@@ -140,13 +153,13 @@ static bool look_further(kin_ctx *cx, kin_places *p)
 {
     if (!p->unpacked) {
         p->unpacked = true;
-        return add_archives(cx, p, p->home, ".tar.gz") == KIN_OK &&
-               add_archives(cx, p, p->home, ".tgz") == KIN_OK;
+        return add_archives(cx, p, p->home, ".tar.gz", try_archive) == KIN_OK &&
+               add_archives(cx, p, p->home, ".tgz", try_archive) == KIN_OK;
     }
     if (p->above || p->d->items > 0) return false;
     p->above = true;
     char *parent = kin_sprintf(cx, "%s/..", p->home);
-    if (parent) add_archives(cx, p, parent, ".tar");
+    if (parent) add_archives(cx, p, parent, ".tar", try_archive);
     free(parent);
     return cx->status == KIN_OK;
 }

@@ -223,11 +223,39 @@ static void test_where_pictures_are(void **state)
     assert_true(seen[0]); /* "A" is "a" */
     kin_dataset_close(test);
     kin_dataset_close(d);
-    form_write(folder, "damaged/x.tar.gz", "\x1f\x8b and no more");
-    form_write(folder, "damaged/x.tsv", "image\tcaption\tlabel\nfar.jpg\ta\ttrue\n");
-    assert_null(open_as(&cx, "damaged/x.tsv", KIN_LABELS_MUST, NULL));
-    assert_int_equal(cx.status, KIN_FORMAT);
-    assert_non_null(strstr(cx.message, "x.tar.gz"));
+}
+
+static void note(void *user, kin_level level, const char *message)
+{
+    char *all = user;
+    if (level == KIN_WARN) snprintf(all + strlen(all), 4000 - strlen(all), "%s\n", message);
+}
+
+/* Two missing pictures and archives that have nothing to do with the table: a damaged one and one that is no
+ * tar beside it, and a text called .tar one folder up. Each is told of once, and the rest is read. */
+static void test_strange_archives(void **state)
+{
+    (void)state;
+    char said[4000] = "", command[400];
+    kin_ctx cx = {.log = note, .log_user = said};
+    form_save_picture(folder, "strange/in/0.jpg", 0);
+    form_write(folder, "strange/up.tar", "no tar");
+    form_write(folder, "strange/in/damaged.tar.gz", "\x1f\x8b and no more");
+    form_write(folder, "strange/in/up", "no tar either");
+    form_write(folder, "strange/in/t.tsv",
+               "image\tcaption\tlabel\nfar.jpg\ta\ttrue\n0.jpg\tb\tfalse\n1.jpg\tc\tfalse\n");
+    snprintf(command, sizeof command, "cd %s/strange/in && gzip <up >backup.tgz", folder);
+    assert_int_equal(system(command), 0);
+    kin_dataset *d = open_as(&cx, "strange/in/t.tsv", KIN_LABELS_MUST, NULL);
+    if (!d) fail_msg("%s", cx.message);
+    assert_int_equal(d->captions, 1);
+    assert_int_equal(d->lacking[KIN_LACK_PICTURE], 2);
+    kin_dataset_close(d);
+    static const char *const names[] = {"damaged.tar.gz: ", "backup.tgz: ", "up.tar: "};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *at = strstr(said, names[i]);
+        if (!at || strstr(at + 1, names[i])) fail_msg("%s is not told of once: %s", names[i], said);
+    }
 }
 
 static void test_check(void **state)
@@ -306,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_soft),
         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_where_pictures_are),
+        cmocka_unit_test(test_strange_archives),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_real_sets),
     };
