@@ -159,6 +159,9 @@ static int kin(const char *arguments, char **out, char **err)
 
 static const char run[] = "--train-data train --val-data val --threads 1 --loader-threads 1";
 
+static const char fusion[] = "--model.text.no_causal_mask true --model.fusion.kind xattn "
+                             "--model.fusion.layers 2 --loss.itm 1 --loss.mlm 1";
+
 /* Whole sentences, with a # for each number and an @ for each time. */
 static void same_but_numbers(const char *text, const char *want)
 {
@@ -286,6 +289,38 @@ static void what_is_offered_fits(void **state)
     free(err);
 }
 
+/* Steps over pairs: what is offered is of the fused program, and never a chunk, which they refuse. */
+static void fusion_is_offered_no_chunk(void **state)
+{
+    (void)state;
+    static const char *const first = "over budget: memory ";
+    char line[900], *out, *err;
+    double need[2];
+    for (int recompute = 0; recompute < 2; recompute++) {
+        snprintf(line, sizeof line, "plan --model large.json %s %s --batch 128 --steps 9 %s --budget 1MiB", run,
+                 fusion, recompute ? "--recompute" : "");
+        assert_int_equal(kin(line, &out, &err), 1);
+        const char *at = strstr(err, first);
+        if (!at || !strstr(err, "; --recompute is not enough, and steps over pairs have no --chunk (weights"))
+            fail_msg("%s", err);
+        need[recompute] = atof(at + strlen(first));
+        free(out);
+        free(err);
+    }
+    if (need[1] > 0.8 * need[0]) fail_msg("recompute: %g of %g MiB", need[1], need[0]);
+    snprintf(line, sizeof line, "plan --model large.json %s %s --batch 128 --steps 9 --budget %.0fMiB", run,
+             fusion, (need[0] + need[1]) / 2);
+    assert_int_equal(kin(line, &out, &err), 1);
+    const char *at = strstr(err, ": --recompute");
+    const char *about = at ? strstr(at, " needs about ") : NULL;
+    if (!about || strstr(err, "--chunk")) fail_msg("%s", err);
+    const double said = atof(about + strlen(" needs about "));
+    print_message("%g MiB, %g with --recompute; said %g\n", need[0], need[1], said);
+    if (fabs(said - need[1]) > 0.05 * need[1]) fail_msg("%g MiB are said, and %g needed", said, need[1]);
+    free(out);
+    free(err);
+}
+
 static int make_data(void **state)
 {
     (void)state;
@@ -327,6 +362,7 @@ int main(void)
         cmocka_unit_test(within_a_budget),
         cmocka_unit_test(over_a_budget),
         cmocka_unit_test(what_is_offered_fits),
+        cmocka_unit_test(fusion_is_offered_no_chunk),
     };
     return cmocka_run_group_tests_name("budget", tests, make_data, remove_data);
 }

@@ -41,7 +41,9 @@ static kin_status try_out(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, 
     trial r = {cx, &s};
     const int64_t texts = t->stepper.texts;
     const int64_t batches = kin_min64(p->foreseen, kin_max64(1, LOOKED_AT / texts));
-    if (kin_stepper_open(cx, &s, &g, t->stepper.batch, texts, c->chunk) == KIN_OK)
+    if (kin_stepper_open(cx, &s, &g, t->stepper.batch, texts, c->chunk) == KIN_OK && t->stepper.fused)
+        kin_stepper_fuse(cx, &s, &t->stepper.fused->cfg);
+    if (cx->status == KIN_OK)
         kin_loader_foresee(cx, &cfg, t->state.loader, batches, prepare, &r);
     if (cx->status == KIN_OK && t->val && kin_embedder_open(cx, &e, t->model, &g, c->eval_batch) == KIN_OK)
         kin_evaluate_prepare(cx, &e, t->val);
@@ -55,7 +57,8 @@ static kin_status try_out(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, 
     return cx->status;
 }
 
-/* The mildest change that fits: first recompute, then chunks of half, a quarter, ... without and with it. */
+/* The mildest change that fits: first recompute, then chunks of half, a quarter, ... without and with it.
+ * Steps over pairs have no chunks. */
 static bool find_smaller(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, double bytes, choice *out)
 {
     const bool recompute = t->cfg->recompute;
@@ -69,7 +72,7 @@ static bool find_smaller(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, d
             *out = c;
             if ((double)c.bytes <= bytes) return true;
         }
-        if (n == 1) break;
+        if (n == 1 || t->stepper.fused) break;
     }
     return false;
 }
@@ -80,12 +83,16 @@ char *kin_budget_smaller(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, d
     kin_ctx mine = {0};
     char need[32], chunk[40] = "", eval[48] = "";
     const bool found = find_smaller(&mine, t, p, bytes, &c);
-    if (mine.status != KIN_OK) return kin_strdup(cx, "; a smaller --chunk or --recompute needs less");
+    const bool fused = t->stepper.fused;
+    if (mine.status != KIN_OK)
+        return kin_sprintf(cx, "; a smaller --%s or --recompute needs less", fused ? "batch" : "chunk");
     if (!found) {
         const double weights = (double)p->param;
         return kin_sprintf(cx,
-                           "; no --chunk is small enough (weights, gradients and moments alone are %s): a "
-                           "smaller --model, or a smaller --batch",
+                           "; %s (weights, gradients and moments alone are %s): a smaller --model, or a "
+                           "smaller --batch",
+                           fused ? "--recompute is not enough, and steps over pairs have no --chunk"
+                                 : "no --chunk is small enough",
                            kin_amount_text(KIN_BYTES, weights, need));
     }
     if (c.chunk < kin_min64(t->stepper.chunk, t->stepper.batch))
