@@ -297,8 +297,8 @@ static void fusion_is_offered_no_chunk(void **state)
     char line[900], *out, *err;
     double need[2];
     for (int recompute = 0; recompute < 2; recompute++) {
-        snprintf(line, sizeof line, "plan --model large.json %s %s --batch 128 --steps 9 %s --budget 1MiB", run,
-                 fusion, recompute ? "--recompute" : "");
+        snprintf(line, sizeof line, "plan --model large.json %s %s --batch 128 --steps 9 %s --budget 1MiB",
+                 run, fusion, recompute ? "--recompute" : "");
         assert_int_equal(kin(line, &out, &err), 1);
         const char *at = strstr(err, first);
         if (!at || !strstr(err, "; --recompute is not enough, and steps over pairs have no --chunk (weights"))

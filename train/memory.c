@@ -79,11 +79,11 @@ static kin_status too_little(kin_ctx *cx, const kin_trainer *t, const kin_forese
             (long long)t->stepper.batch, mib(need), mib(have), t->backend->name, (long long)chunk,
             mib(least));
     if (t->stepper.fused)
-        return kin_fail(
-            cx, KIN_NOMEM,
-            "out of memory: activations and inputs need %.1f MiB, %.1f MiB are free on %s; --recompute true, a "
-            "smaller --batch, a smaller --eval-batch or a smaller model needs less",
-            mib(need), mib(have), t->backend->name);
+        return kin_fail(cx, KIN_NOMEM,
+                        "out of memory: activations and inputs need %.1f MiB, %.1f MiB are free on %s; "
+                        "--recompute true, a "
+                        "smaller --batch, a smaller --eval-batch or a smaller model needs less",
+                        mib(need), mib(have), t->backend->name);
     return kin_fail(
         cx, KIN_NOMEM,
         "out of memory: activations and inputs need %.1f MiB (in chunks of one pair %.1f MiB), %.1f MiB "
