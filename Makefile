@@ -124,11 +124,11 @@ lint: ## check includes, line lengths, names: tests/lint.sh
 	@tests/lint.sh
 
 asan: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' \
+	@KIN_TEST_SECONDS=1200 $(MAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' \
 	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' suite
 
 tsan: ## the loader's threads, and the threads of CUDA blocks, under ThreadSanitizer
-	@OMP_NUM_THREADS=1 $(MAKE) BUILD=$(BUILD)/tsan OPT='-O1 -g' SAN=-fsanitize=thread suite-tsan
+	@KIN_TEST_SECONDS=1200 OMP_NUM_THREADS=1 $(MAKE) BUILD=$(BUILD)/tsan OPT='-O1 -g' SAN=-fsanitize=thread suite-tsan
 
 .PHONY: suite-tsan suite-fuzz
 suite-tsan: $(filter $(BUILD)/tests/test_loader% $(BUILD)/tests/test_cuda,$(TEST_X))
