@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PLACES = 3 };
+enum { PLACES = 4 };
 
 /* Place i, with a / at its end; the caller frees. */
 static char *place(kin_ctx *cx, int i, const char *folder)
 {
-    static const char *const under[PLACES] = {"configs", "../configs", "../share/kin"};
+    static const char *const under[PLACES] = {"configs", "../configs", "../../configs", "../share/kin"};
     char exe[4096];
     const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[n > 0 ? n : 0] = 0;
