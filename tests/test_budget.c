@@ -15,9 +15,8 @@
 #include "core/backend.h"
 #include "core/file.h"
 #include "data/scenes.h"
+#include "tests/scratch.h"
 #include "train/budget.h"
-
-static char folder[64], program[512];
 
 static const char small_json[] = "{\"embed_dim\": 32,"
                                  " \"vision_cfg\": {\"image_size\": 16, \"layers\": 1, \"width\": 32, "
@@ -129,34 +128,6 @@ static void impossible_arenas_are_refused(void **state)
     kin_pages_free(p, 1 << 20);
 }
 
-static const char *in_folder(const char *name)
-{
-    static char path[4][200];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
-static char *read_all(const char *path)
-{
-    kin_ctx cx = {0};
-    uint8_t *text;
-    int64_t size;
-    if (kin_read_file(&cx, path, 1 << 26, &text, &size) != KIN_OK) fail_msg("%s", cx.message);
-    return (char *)text;
-}
-
-static int kin(const char *arguments, char **out, char **err)
-{
-    char command[2000];
-    snprintf(command, sizeof command, "cd %s && %s %s >out.txt 2>err.txt", folder, program, arguments);
-    const int rc = system(command);
-    *out = read_all(in_folder("out.txt"));
-    *err = read_all(in_folder("err.txt"));
-    return WEXITSTATUS(rc);
-}
-
 static const char run[] = "--train-data train --val-data val --threads 1 --loader-threads 1";
 
 static const char fusion[] = "--model.text.no_causal_mask true --model.fusion.kind xattn "
@@ -186,7 +157,7 @@ static void within_a_budget(void **state)
              "plan --model small.json %s --batch 16 --steps 400 --eval-every 100 --watts 1e-6 --budget "
              "1000d,20GiB,100kWh,1e9pairs",
              run);
-    if (kin(line, &out, &err) != 0) fail_msg("%s", err);
+    if (run_kin(line, &out, &err) != 0) fail_msg("%s", err);
     char *at = strstr(out, "the run\n");
     assert_non_null(at);
     same_but_numbers(at,
@@ -201,12 +172,12 @@ static void within_a_budget(void **state)
     free(err);
     snprintf(line, sizeof line,
              "train --model small.json %s --batch 16 --steps 2 --out kept --budget 1000d,20GiB", run);
-    if (kin(line, &out, &err) != 0) fail_msg("%s", err);
+    if (run_kin(line, &out, &err) != 0) fail_msg("%s", err);
     at = strstr(err, "budget  ");
     assert_non_null(at);
     *(strstr(at, "planned\n") + 8) = 0;
     same_but_numbers(at, "budget  1000d,20GiB: # MiB of memory and about @ are planned\n");
-    char *saved = read_all(in_folder("kept/config.cfg"));
+    char *saved = read_text(in_scratch("kept/config.cfg"));
     assert_null(strstr(saved, "budget")); /* it was of that call */
     free(saved);
     free(out);
@@ -248,7 +219,7 @@ static void over_a_budget(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char line[600], *out, *err;
         snprintf(line, sizeof line, "plan --model small.json %s --batch 16 %s", run, cases[i].options);
-        const int rc = kin(line, &out, &err);
+        const int rc = run_kin(line, &out, &err);
         same_but_numbers(err, cases[i].says);
         assert_int_equal(rc, cases[i].code);
         free(out);
@@ -264,7 +235,7 @@ static void what_is_offered_fits(void **state)
     char line[800], *out, *err, offered[200];
     snprintf(line, sizeof line,
              "train --model large.json %s --batch 256 --steps 9 --out refused --budget 1pairs,1MiB", run);
-    assert_int_equal(kin(line, &out, &err), 1);
+    assert_int_equal(run_kin(line, &out, &err), 1);
     const char *first = "kin train: over budget: memory ";
     if (strncmp(err, first, strlen(first)) != 0) fail_msg("%s", err);
     const double limit = 0.6 * atof(err + strlen(first));
@@ -272,8 +243,8 @@ static void what_is_offered_fits(void **state)
     free(err);
     snprintf(line, sizeof line,
              "train --model large.json %s --batch 256 --steps 9 --out refused --budget %.0fMiB", run, limit);
-    assert_int_equal(kin(line, &out, &err), 1);
-    assert_int_not_equal(access(in_folder("refused"), F_OK), 0);
+    assert_int_equal(run_kin(line, &out, &err), 1);
+    assert_int_not_equal(access(in_scratch("refused"), F_OK), 0);
     char *options = strstr(err, ": --"), *end = strstr(err, " needs about ");
     if (!options || !end || !strstr(end, " MiB and changes no result\n")) fail_msg("%s", err);
     snprintf(offered, sizeof offered, "%.*s", (int)(end - options - 2), options + 2);
@@ -282,7 +253,7 @@ static void what_is_offered_fits(void **state)
     snprintf(line, sizeof line,
              "train --model large.json %s --batch 256 --steps 9 --out refused %s --budget %.0fMiB,1pairs",
              run, offered, limit);
-    assert_int_equal(kin(line, &out, &err), 1);
+    assert_int_equal(run_kin(line, &out, &err), 1);
     const char *only = "kin train: over budget: data 2304 pairs is ";
     if (strncmp(err, only, strlen(only)) != 0) fail_msg("%s: %s", offered, err);
     free(out);
@@ -299,7 +270,7 @@ static void fusion_is_offered_no_chunk(void **state)
     for (int recompute = 0; recompute < 2; recompute++) {
         snprintf(line, sizeof line, "plan --model large.json %s %s --batch 128 --steps 9 %s --budget 1MiB",
                  run, fusion, recompute ? "--recompute" : "");
-        assert_int_equal(kin(line, &out, &err), 1);
+        assert_int_equal(run_kin(line, &out, &err), 1);
         const char *at = strstr(err, first);
         if (!at || !strstr(err, "; --recompute is not enough, and steps over pairs have no --chunk (weights"))
             fail_msg("%s", err);
@@ -310,7 +281,7 @@ static void fusion_is_offered_no_chunk(void **state)
     if (need[1] > 0.8 * need[0]) fail_msg("recompute: %g of %g MiB", need[1], need[0]);
     snprintf(line, sizeof line, "plan --model large.json %s %s --batch 128 --steps 9 --budget %.0fMiB", run,
              fusion, (need[0] + need[1]) / 2);
-    assert_int_equal(kin(line, &out, &err), 1);
+    assert_int_equal(run_kin(line, &out, &err), 1);
     const char *at = strstr(err, ": --recompute");
     const char *about = at ? strstr(at, " needs about ") : NULL;
     if (!about || strstr(err, "--chunk")) fail_msg("%s", err);
@@ -324,33 +295,18 @@ static void fusion_is_offered_no_chunk(void **state)
 static int make_data(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/kin-budget-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    char self[400];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) return -1;
-    self[n] = 0;
-    for (int up = 0; up < 2; up++) *strrchr(self, '/') = 0; /* BUILD/tests/test_budget -> BUILD */
-    snprintf(program, sizeof program, "%s/kin", self);
+    if (!open_scratch("budget")) return -1;
     kin_ctx cx = {0};
-    kin_scenes_cfg c = {.out = in_folder("train"), .count = 260, .seed = 1, .size = 32};
+    kin_scenes_cfg c = {.out = in_scratch("train"), .count = 260, .seed = 1, .size = 32};
     if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
-    c = (kin_scenes_cfg){.out = in_folder("val"), .count = 30, .seed = 2, .size = 32, .split = "val"};
+    c = (kin_scenes_cfg){.out = in_scratch("val"), .count = 30, .seed = 2, .size = 32, .split = "val"};
     if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
     const kin_status rc =
-        kin_write_file(&cx, in_folder("small.json"), small_json, (int64_t)strlen(small_json));
+        kin_write_file(&cx, in_scratch("small.json"), small_json, (int64_t)strlen(small_json));
     if (rc != KIN_OK) return -1;
-    return kin_write_file(&cx, in_folder("large.json"), large_json, (int64_t)strlen(large_json)) == KIN_OK
+    return kin_write_file(&cx, in_scratch("large.json"), large_json, (int64_t)strlen(large_json)) == KIN_OK
                ? 0
                : -1;
-}
-
-static int remove_data(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
 }
 
 int main(void)
@@ -364,5 +320,5 @@ int main(void)
         cmocka_unit_test(what_is_offered_fits),
         cmocka_unit_test(fusion_is_offered_no_chunk),
     };
-    return cmocka_run_group_tests_name("budget", tests, make_data, remove_data);
+    return cmocka_run_group_tests_name("budget", tests, make_data, remove_scratch);
 }

@@ -16,43 +16,13 @@
 #include "data/draw.h"
 #include "data/npy.h"
 #include "data/scenes.h"
-
-static char folder[64], program[512];
+#include "tests/scratch.h"
 
 static const char model_json[] = "{\"embed_dim\": 32,"
                                  " \"vision_cfg\": {\"image_size\": 32, \"layers\": 1, \"width\": 64, "
                                  "\"head_width\": 32, \"patch_size\": 8},"
                                  " \"text_cfg\": {\"context_length\": 32, \"vocab_size\": 600, \"width\": "
                                  "64, \"heads\": 2, \"layers\": 1}}";
-
-static const char *in_folder(const char *name)
-{
-    static char path[4][1700];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
-static char *read_all(const char *path)
-{
-    kin_ctx cx = {0};
-    uint8_t *text;
-    int64_t size;
-    if (kin_read_file(&cx, path, 1 << 26, &text, &size) != KIN_OK) fail_msg("%s", cx.message);
-    return (char *)text;
-}
-
-/* Runs kin in the test's folder; its exit code, what it printed (caller frees both). */
-static int kin(const char *arguments, char **out, char **err)
-{
-    char command[2000];
-    snprintf(command, sizeof command, "cd %s && %s %s >out.txt 2>err.txt", folder, program, arguments);
-    const int rc = system(command);
-    if (out) *out = read_all(in_folder("out.txt"));
-    if (err) *err = read_all(in_folder("err.txt"));
-    return WEXITSTATUS(rc);
-}
 
 static void has(const char *text, const char *part)
 {
@@ -62,7 +32,7 @@ static void has(const char *text, const char *part)
 static void works(const char *arguments, char **out)
 {
     char *mine, *err;
-    if (kin(arguments, &mine, &err) != 0) fail_msg("kin %s: %s", arguments, err);
+    if (run_kin(arguments, &mine, &err) != 0) fail_msg("kin %s: %s", arguments, err);
     free(err);
     if (out)
         *out = mine;
@@ -99,14 +69,14 @@ static void help_is_quick(void **state)
     (void)state;
     double best = 1.0;
     char command[600];
-    snprintf(command, sizeof command, "%s --help >/dev/null", program);
+    snprintf(command, sizeof command, "%s --help >/dev/null", built_kin);
     for (int i = 0; i < 20; i++) {
         const double began = kin_now();
         assert_int_equal(system(command), 0);
         best = fmin(best, kin_now() - began);
     }
     print_message("kin --help, with the shell that starts it: %.1f ms\n", 1e3 * best);
-    assert_true(best < 0.010 || strstr(program, "san")); /* sanitizers start slowly */
+    assert_true(best < 0.010 || strstr(built_kin, "san")); /* sanitizers start slowly */
 }
 
 static void slips_are_corrected(void **state)
@@ -143,7 +113,7 @@ static void slips_are_corrected(void **state)
     };
     for (size_t i = 0; i < sizeof slips / sizeof *slips; i++) {
         char *err;
-        const int rc = kin(slips[i].arguments, NULL, &err);
+        const int rc = run_kin(slips[i].arguments, NULL, &err);
         if (rc != slips[i].code || !strstr(err, slips[i].says))
             fail_msg("kin %s: exit %d: %s", slips[i].arguments, rc, err);
         free(err);
@@ -153,7 +123,7 @@ static void slips_are_corrected(void **state)
 static int shell(const char *command)
 {
     char line[2000];
-    snprintf(line, sizeof line, "cd %s && %s", folder, command);
+    snprintf(line, sizeof line, "cd %s && %s", scratch, command);
     return WEXITSTATUS(system(line));
 }
 
@@ -170,7 +140,7 @@ static void completion_completes(void **state)
         has(out, i == 2 ? "-l train-data" : "--train-data");
         snprintf(line, sizeof line, "complete.%s", shells[i]);
         kin_ctx cx = {0};
-        assert_int_equal(kin_write_file(&cx, in_folder(line), out, (int64_t)strlen(out)), KIN_OK);
+        assert_int_equal(kin_write_file(&cx, in_scratch(line), out, (int64_t)strlen(out)), KIN_OK);
         free(out);
     }
     static const struct {
@@ -226,7 +196,7 @@ static void save_rows(const char *name, kin_npy_type type, int rank, int64_t n, 
     static const double zeros[64];
     kin_ctx cx = {0};
     const int64_t dim[2] = {n, width};
-    assert_int_equal(kin_npy_save(&cx, in_folder(name), type, rank, dim, zeros), KIN_OK);
+    assert_int_equal(kin_npy_save(&cx, in_scratch(name), type, rank, dim, zeros), KIN_OK);
 }
 
 /* Rows from elsewhere that do not fit together are named. */
@@ -249,13 +219,13 @@ static void rows_are_checked(void **state)
         {KIN_NPY_F32, KIN_NPY_I64, 0, 4, 3, 4, "retrieval: 4 texts and 0 images of 3 elements\n"},
     };
     kin_ctx cx = {0};
-    assert_int_equal(kin_make_dirs(&cx, in_folder("rows")), KIN_OK);
+    assert_int_equal(kin_make_dirs(&cx, in_scratch("rows")), KIN_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *err;
         save_rows("rows/images.npy", cases[i].image, 2, cases[i].images, 3);
         save_rows("rows/texts.npy", KIN_NPY_F32, 2, cases[i].texts, cases[i].width);
         save_rows("rows/image_of.npy", cases[i].of, 1, cases[i].entries, 0);
-        const int rc = kin("eval retrieval --embeddings rows", NULL, &err);
+        const int rc = run_kin("eval retrieval --embeddings rows", NULL, &err);
         if (rc != (*cases[i].says ? 1 : 0) || !strstr(err, cases[i].says)) fail_msg("%d: %s", (int)i, err);
         free(err);
     }
@@ -270,7 +240,7 @@ static void report_is_one_page(void **state)
           "--out run",
           NULL);
     works("report run --queries 2 --bootstrap 100", NULL);
-    char *html = read_all(in_folder("run/report.html"));
+    char *html = read_text(in_scratch("run/report.html"));
     static const char *const parts[] = {"<!doctype html>",
                                         "<meta name=\"viewport\" content=\"width=device-width",
                                         "prefers-color-scheme:dark",
@@ -316,12 +286,12 @@ static void report_is_one_page(void **state)
     free(html);
     works("train --model model.json --train-data train --batch 16 --steps 2 --out bare", NULL);
     kin_ctx cx = {0};
-    assert_int_equal(kin_write_file(&cx, in_folder("bare/metrics.jsonl"), "{\"step\":1,\"lo", 14), KIN_OK);
+    assert_int_equal(kin_write_file(&cx, in_scratch("bare/metrics.jsonl"), "{\"step\":1,\"lo", 14), KIN_OK);
     char *err;
-    assert_int_equal(kin("report bare", NULL, &err), 0);
+    assert_int_equal(run_kin("report bare", NULL, &err), 0);
     has(err, "note: the run has no val-data: no retrieval in the report; --data adds it\n");
     free(err);
-    html = read_all(in_folder("bare/report.html")); /* its metrics were cut off in the first line */
+    html = read_text(in_scratch("bare/report.html")); /* its metrics were cut off in the first line */
     has(html, "<span>loss</span><b>–</b>");
     assert_null(strstr(html, "nan"));
     free(html);
@@ -388,7 +358,7 @@ static int make_set(const layout *l, const char *where)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
             snprintf(name, sizeof name, l->name[s], number + 1);
-            snprintf(dir, sizeof dir, "%s/%s/%s", folder, where, l->filepath[s] ? l->filepath[s] : "images");
+            snprintf(dir, sizeof dir, "%s/%s/%s", scratch, where, l->filepath[s] ? l->filepath[s] : "images");
             assert_int_equal(kin_make_dirs(&cx, dir), KIN_OK);
             snprintf(path, sizeof path, "%s/%s", dir, name);
             make_picture(path, number);
@@ -409,7 +379,7 @@ static int make_set(const layout *l, const char *where)
         }
     }
     char path[300];
-    snprintf(path, sizeof path, "%s/%s/dataset_%s.json", folder, where, l->set);
+    snprintf(path, sizeof path, "%s/%s/dataset_%s.json", scratch, where, l->set);
     json_t *all = json_pack("{s:o, s:s}", "images", images, "dataset", l->set);
     assert_int_equal(kin_json_save(&cx, path, all), KIN_OK);
     json_decref(all);
@@ -448,7 +418,7 @@ static void published_protocol_end_to_end(void **state)
         /* CLIP_benchmark's file: its members and metric names. */
         kin_ctx cx = {0};
         snprintf(line, sizeof line, "%s.json", l->set);
-        json_t *j = kin_json_load(&cx, in_folder(line), 1 << 20);
+        json_t *j = kin_json_load(&cx, in_scratch(line), 1 << 20);
         const json_t *m = json_object_get(j, "metrics");
         static const char *const members[] = {"dataset", "model",   "pretrained",
                                               "task",    "metrics", "language"};
@@ -477,7 +447,7 @@ static void published_protocol_end_to_end(void **state)
                  cwd, l->set);
         if (shell("python3 -c 'import numpy' 2>/dev/null") == 0) {
             assert_int_equal(shell(line), 0);
-            json_t *other = kin_json_load(&cx, in_folder("numpy.json"), 1 << 20);
+            json_t *other = kin_json_load(&cx, in_scratch("numpy.json"), 1 << 20);
             const char *key;
             json_t *v;
             json_object_foreach(other, key, v) if (strstr(key, "_recall@"))
@@ -495,7 +465,7 @@ static void published_protocol_end_to_end(void **state)
              "train --config %s/configs/coco.cfg --model model.json --vocab 600 --batch 16 --chunk 0 "
              "--dry-run",
              cwd);
-    assert_int_equal(kin(line, NULL, &err), 0);
+    assert_int_equal(run_kin(line, NULL, &err), 0);
     has(err, "data    60 pictures, ");
     has(err, "; 12, ");
     free(err);
@@ -506,7 +476,7 @@ static void losses(const char *run, double loss[3])
 {
     char name[64];
     snprintf(name, sizeof name, "%s/metrics.jsonl", run);
-    char *text = read_all(in_folder(name)), *at = text;
+    char *text = read_text(in_scratch(name)), *at = text;
     for (int i = 0; i < 3; i++) {
         at = strstr(at, "\"loss\"");
         assert_non_null(at);
@@ -529,14 +499,14 @@ static void pictures_are_kept(void **state)
     has(out, "\n  cache of pictures: ");
     has(out, "; not made yet: the step was timed without it\n");
     free(out);
-    assert_int_not_equal(access(in_folder("kept"), F_OK), 0);
+    assert_int_not_equal(access(in_scratch("kept"), F_OK), 0);
     snprintf(line, sizeof line, "train %s '' --out without", run);
     works(line, NULL);
     losses("without", want);
     /* Without random crops the same run, bit for bit. */
     for (int i = 0; i < 3; i++) {
         snprintf(line, sizeof line, "train %s %s --decode scaled --out with%d", run, forms[i], i);
-        assert_int_equal(kin(line, NULL, &err), 0);
+        assert_int_equal(run_kin(line, NULL, &err), 0);
         has(err,
             i == 1 ? ", made before" : "cache: 60 pictures decoded once, 32 x 32, as the model sees them: ");
         free(err);
@@ -553,30 +523,15 @@ static void pictures_are_kept(void **state)
 static int make_data(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/kin-cli-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    char self[400];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) return -1;
-    self[n] = 0;
-    for (int up = 0; up < 2; up++) *strrchr(self, '/') = 0; /* BUILD/tests/test_cli -> BUILD */
-    snprintf(program, sizeof program, "%s/kin", self);
+    if (!open_scratch("cli")) return -1;
     kin_ctx cx = {0};
-    kin_scenes_cfg c = {.out = in_folder("train"), .count = 60, .seed = 1, .size = 32};
+    kin_scenes_cfg c = {.out = in_scratch("train"), .count = 60, .seed = 1, .size = 32};
     if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
-    c = (kin_scenes_cfg){.out = in_folder("val"), .count = 30, .seed = 2, .size = 32, .split = "val"};
+    c = (kin_scenes_cfg){.out = in_scratch("val"), .count = 30, .seed = 2, .size = 32, .split = "val"};
     if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
     const kin_status rc =
-        kin_write_file(&cx, in_folder("model.json"), model_json, (int64_t)strlen(model_json));
+        kin_write_file(&cx, in_scratch("model.json"), model_json, (int64_t)strlen(model_json));
     return rc == KIN_OK ? 0 : -1;
-}
-
-static int remove_data(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
 }
 
 int main(void)
@@ -592,5 +547,5 @@ int main(void)
         cmocka_unit_test(published_protocol_end_to_end),
         cmocka_unit_test(pictures_are_kept),
     };
-    return cmocka_run_group_tests_name("cli", tests, make_data, remove_data);
+    return cmocka_run_group_tests_name("cli", tests, make_data, remove_scratch);
 }

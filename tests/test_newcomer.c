@@ -14,37 +14,8 @@
 #include "core/json.h"
 #include "data/draw.h"
 #include "data/npy.h"
+#include "tests/scratch.h"
 #include "tests/tiny_model.h"
-
-static char folder[64], program[512];
-
-static const char *in_folder(const char *name)
-{
-    static char path[4][200];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
-static char *read_all(const char *path)
-{
-    kin_ctx cx = {0};
-    uint8_t *text;
-    int64_t size;
-    if (kin_read_file(&cx, path, 1 << 26, &text, &size) != KIN_OK) fail_msg("%s", cx.message);
-    return (char *)text;
-}
-
-static int kin(const char *arguments, char **out, char **err)
-{
-    char command[2000];
-    snprintf(command, sizeof command, "cd %s && %s %s >out.txt 2>err.txt", folder, program, arguments);
-    const int rc = system(command);
-    *out = read_all(in_folder("out.txt"));
-    *err = read_all(in_folder("err.txt"));
-    return WEXITSTATUS(rc);
-}
 
 /* The whole of what is said. */
 static void slips_are_explained(void **state)
@@ -166,7 +137,7 @@ static void slips_are_explained(void **state)
     };
     for (size_t i = 0; i < sizeof slips / sizeof *slips; i++) {
         char *out, *err;
-        const int rc = kin(slips[i].arguments, &out, &err);
+        const int rc = run_kin(slips[i].arguments, &out, &err);
         const char *said = strstr(err, "kin ");
         if (strncmp(err, "kin: ", 5) == 0) said = err;
         if (rc != slips[i].code || !said || strcmp(said, slips[i].says) != 0)
@@ -181,9 +152,9 @@ static void help_of_a_command(void **state)
 {
     (void)state;
     char *one, *two, *err;
-    assert_int_equal(kin("help search", &one, &err), 0);
+    assert_int_equal(run_kin("help search", &one, &err), 0);
     free(err);
-    assert_int_equal(kin("search --help", &two, &err), 0);
+    assert_int_equal(run_kin("search --help", &two, &err), 0);
     free(err);
     assert_string_equal(one, two);
     free(one);
@@ -195,7 +166,7 @@ static void evals_name_each_other(void **state)
     (void)state;
     static const char last[] = "\nother tasks: kin eval itm|classify|rerank|noise --help\n";
     char *out, *err;
-    assert_int_equal(kin("eval --help", &out, &err), 0);
+    assert_int_equal(run_kin("eval --help", &out, &err), 0);
     assert_true(strlen(out) > strlen(last) && strcmp(out + strlen(out) - strlen(last), last) == 0);
     free(out);
     free(err);
@@ -213,21 +184,21 @@ static void fused_models_are_not_tuned(void **state)
         "eval noise tiny --data scenes:xor,count=32,size=32 --split val --bootstrap 0 --steps 1 --noise blur "
         "--out one.json"};
     char *out, *err;
-    if (kin("train --model scenes-tiny --model.fusion.kind late --train-data scenes:xor,count=32,size=32 "
-            "--batch 16 --steps 1 --loss.itc 0 --loss.cls 1 --out fused",
-            &out, &err) != 0)
+    if (run_kin("train --model scenes-tiny --model.fusion.kind late --train-data scenes:xor,count=32,size=32 "
+                "--batch 16 --steps 1 --loss.itc 0 --loss.cls 1 --out fused",
+                &out, &err) != 0)
         fail_msg("%s", err);
     free(out);
     free(err);
     for (int i = 0; i < 3; i++) {
-        if (kin(lines[i], &out, &err) != 0) fail_msg("%s", err);
+        if (run_kin(lines[i], &out, &err) != 0) fail_msg("%s", err);
         assert_int_equal(strstr(err, said) != NULL, i < 2);
         free(out);
         free(err);
     }
     kin_ctx cx = {0};
-    json_t *two = kin_json_load(&cx, in_folder("noise.json"), 1 << 20),
-           *one = kin_json_load(&cx, in_folder("one.json"), 1 << 20);
+    json_t *two = kin_json_load(&cx, in_scratch("noise.json"), 1 << 20),
+           *one = kin_json_load(&cx, in_scratch("one.json"), 1 << 20);
     assert_null(json_object_get(two, "model")); /* metrics.models has the names */
     assert_int_equal(json_array_size(json_object_get(json_object_get(two, "metrics"), "models")), 2);
     assert_string_equal(json_string_value(json_object_get(one, "model")), "tiny");
@@ -254,7 +225,8 @@ static void tasks_ask_their_own_head(void **state)
          0}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char *out, *err;
-        if (kin(lines[i].arguments, &out, &err) != lines[i].code) fail_msg("%s: %s", lines[i].arguments, err);
+        if (run_kin(lines[i].arguments, &out, &err) != lines[i].code)
+            fail_msg("%s: %s", lines[i].arguments, err);
         assert_null(strstr(out, "interval of the gain"));
         free(out);
         free(err);
@@ -266,28 +238,28 @@ static void configs_have_names(void **state)
 {
     (void)state;
     char *out, *err;
-    assert_int_equal(kin("train --config scenes-of-mine --train-data pairs", &out, &err), 2);
+    assert_int_equal(run_kin("train --config scenes-of-mine --train-data pairs", &out, &err), 2);
     free(out);
     free(err);
     kin_ctx cx = {0};
     const char mine[] = "model = tiny\nbatch = 2\nsteps = 1\n";
-    assert_int_equal(kin_make_dirs(&cx, in_folder("configs")), KIN_OK);
-    assert_int_equal(kin_write_file(&cx, in_folder("configs/scenes-of-mine.cfg"), mine, sizeof mine - 1),
+    assert_int_equal(kin_make_dirs(&cx, in_scratch("configs")), KIN_OK);
+    assert_int_equal(kin_write_file(&cx, in_scratch("configs/scenes-of-mine.cfg"), mine, sizeof mine - 1),
                      KIN_OK);
-    if (kin("train --config scenes-of-mine --train-data pairs --dry-run", &out, &err) != 0)
+    if (run_kin("train --config scenes-of-mine --train-data pairs --dry-run", &out, &err) != 0)
         fail_msg("%s", err);
     assert_non_null(strstr(err, "plan    1 steps of 2 pairs"));
     free(out);
     free(err);
-    if (kin("train --config flickr8k --model tiny --train-data pairs --val-data '' --batch 2 --chunk 0 "
-            "--dry-run",
-            &out, &err) != 0)
+    if (run_kin("train --config flickr8k --model tiny --train-data pairs --val-data '' --batch 2 --chunk 0 "
+                "--dry-run",
+                &out, &err) != 0)
         fail_msg("%s", err);
     assert_non_null(strstr(err, "; lr 0.001, warm-up "));
     free(out);
     free(err);
     char command[200];
-    snprintf(command, sizeof command, "rm -r %s/configs", folder);
+    snprintf(command, sizeof command, "rm -r %s/configs", scratch);
     assert_int_equal(system(command), 0);
 }
 
@@ -300,7 +272,7 @@ static void probabilities_are_the_models(void **state)
     for (int m = 0; m < 2; m++) {
         char line[200], *out, *err;
         snprintf(line, sizeof line, "search --model %s --in pairs 'a red ring' --json", models[m]);
-        if (kin(line, &out, &err) != 0) fail_msg("%s", err);
+        if (run_kin(line, &out, &err) != 0) fail_msg("%s", err);
         kin_ctx cx = {0};
         json_t *hits = kin_json_parse(&cx, "hits", out, strlen(out)), *hit;
         size_t i;
@@ -330,7 +302,7 @@ static void misnamed_pictures_are_told(void **state)
     static const char said[] = "mixed/b.jpg is a PNG file (content sniffed) - read as PNG.\n";
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char *out, *err;
-        if (kin(lines[i], &out, &err) != 0) fail_msg("%s", err);
+        if (run_kin(lines[i], &out, &err) != 0) fail_msg("%s", err);
         const char *at = strstr(err, said);
         if (!at || strstr(at + strlen(said), "is a PNG file")) fail_msg("%s: %s", lines[i], err);
         free(out);
@@ -343,16 +315,16 @@ static bool make_pairs(const char *where, int wrong)
     kin_ctx cx = {0};
     char path[300];
     static const char *const words[] = {"a red ring", "a blue star", "a green cross", "a red star"};
-    kin_make_dirs(&cx, in_folder(where));
+    kin_make_dirs(&cx, in_scratch(where));
     for (int i = 0; i < 4; i++) {
         kin_image canvas;
         kin_canvas(&cx, 40, 40, 0x102030u * (unsigned)(i + 1), &canvas);
         kin_draw_fill(&canvas, 8, 4 + 5 * i, 16, 12, 0xd0a030u >> i);
-        snprintf(path, sizeof path, "%s/%s/%c.%s", folder, where, 'a' + i,
+        snprintf(path, sizeof path, "%s/%s/%c.%s", scratch, where, 'a' + i,
                  i && i < 1 + wrong ? "jpg" : "png");
         kin_image_save_png(&cx, path, &canvas);
         kin_image_free(&canvas);
-        snprintf(path, sizeof path, "%s/%s/%c.txt", folder, where, 'a' + i);
+        snprintf(path, sizeof path, "%s/%s/%c.txt", scratch, where, 'a' + i);
         kin_write_file(&cx, path, words[i], (int64_t)strlen(words[i]));
     }
     return cx.status == KIN_OK;
@@ -361,35 +333,20 @@ static bool make_pairs(const char *where, int wrong)
 static int make_data(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/kin-newcomer-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    char self[400];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) return -1;
-    self[n] = 0;
-    for (int up = 0; up < 2; up++) *strrchr(self, '/') = 0; /* BUILD/tests/test_newcomer -> BUILD */
-    snprintf(program, sizeof program, "%s/kin", self);
+    if (!open_scratch("newcomer")) return -1;
     kin_ctx cx = {0};
     const float rows[32] = {1.0f};
     const int64_t dim[] = {2, 16};
-    kin_make_dirs(&cx, in_folder("tiny"));
-    kin_make_dirs(&cx, in_folder("sigmoid"));
-    if (!make_tiny_model(in_folder("tiny"), "infonce") || !make_tiny_model(in_folder("sigmoid"), "siglip"))
+    kin_make_dirs(&cx, in_scratch("tiny"));
+    kin_make_dirs(&cx, in_scratch("sigmoid"));
+    if (!make_tiny_model(in_scratch("tiny"), "infonce") || !make_tiny_model(in_scratch("sigmoid"), "siglip"))
         return -1;
-    kin_write_file(&cx, in_folder("binary"), "a\0b\n", 4);
-    kin_write_file(&cx, in_folder("empty"), "", 0);
-    kin_write_file(&cx, in_folder("words"), "a dog\n", 6);
-    kin_write_file(&cx, in_folder("broken.jpg"), "\xff\xd8\xff broken", 10);
-    kin_npy_save(&cx, in_folder("alone.npy"), KIN_NPY_F32, 2, dim, rows);
+    kin_write_file(&cx, in_scratch("binary"), "a\0b\n", 4);
+    kin_write_file(&cx, in_scratch("empty"), "", 0);
+    kin_write_file(&cx, in_scratch("words"), "a dog\n", 6);
+    kin_write_file(&cx, in_scratch("broken.jpg"), "\xff\xd8\xff broken", 10);
+    kin_npy_save(&cx, in_scratch("alone.npy"), KIN_NPY_F32, 2, dim, rows);
     return make_pairs("pairs", 0) && make_pairs("mixed", 2) && cx.status == KIN_OK ? 0 : -1;
-}
-
-static int remove_data(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
 }
 
 int main(void)
@@ -400,5 +357,5 @@ int main(void)
         cmocka_unit_test(misnamed_pictures_are_told), cmocka_unit_test(evals_name_each_other),
         cmocka_unit_test(fused_models_are_not_tuned), cmocka_unit_test(tasks_ask_their_own_head),
     };
-    return cmocka_run_group_tests_name("newcomer", tests, make_data, remove_data);
+    return cmocka_run_group_tests_name("newcomer", tests, make_data, remove_scratch);
 }
