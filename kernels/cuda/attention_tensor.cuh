@@ -42,6 +42,19 @@ __device__ static inline void start_copy(bf16 to[][DEPTH + 8], const bf16 *from,
     }
 }
 
+/* The tile of keys and values from row `from` on, as far as there are any before `most`, on its way into half
+ * `turn` of the room; a group of copies of its own, empty when there are none. */
+template <int DEPTH>
+__device__ static inline void start_keys(tiles<DEPTH> *room, int64_t turn, const attention_args &a,
+                                         const bf16 *keys, const bf16 *values, int64_t from, int64_t most)
+{
+    if (from < most) {
+        start_copy<DEPTH>(room->x[turn], keys + from * a.k.stride, a.k.stride, most - from, (int)a.width);
+        start_copy<DEPTH>(room->y[turn], values + from * a.v.stride, a.v.stride, most - from, (int)a.width);
+    }
+    copies_mark();
+}
+
 /* A lane has parts of two rows of its warp's 16: this one and the eighth after it. */
 __device__ static inline int own_row(int i)
 {

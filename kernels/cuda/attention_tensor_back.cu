@@ -35,20 +35,9 @@ __global__ void __launch_bounds__(32 * WARPS)
     float acc[DEPTH / 8][4];
     for (int d = 0; d < DEPTH / 8; d++)
         for (int i = 0; i < 4; i++) acc[d][i] = 0.0f;
-    if (most_keys > 0) {
-        start_copy<DEPTH>(room->x[0], keys, a.k.stride, most_keys, width);
-        start_copy<DEPTH>(room->y[0], values, a.v.stride, most_keys, width);
-    }
-    copies_mark();
+    start_keys<DEPTH>(room, 0, a, keys, values, 0, most_keys);
     for (int64_t j0 = 0, turn = 0; j0 < most_keys; j0 += T::ROWS, turn ^= 1) {
-        const int64_t next = j0 + T::ROWS;
-        if (next < most_keys) {
-            start_copy<DEPTH>(room->x[turn ^ 1], keys + next * a.k.stride, a.k.stride, most_keys - next,
-                              width);
-            start_copy<DEPTH>(room->y[turn ^ 1], values + next * a.v.stride, a.v.stride, most_keys - next,
-                              width);
-        }
-        copies_mark();
+        start_keys<DEPTH>(room, turn ^ 1, a, keys, values, j0 + T::ROWS, most_keys);
         copies_wait<1>();
         __syncthreads();
         for (int j = 0; j < T::ROWS; j += 16) {
