@@ -150,6 +150,37 @@ kin_val kin_weight(kin_graph *g, const char *name, kin_init init, int rank, ...)
         g, (kin_value){.kind = KIN_VALUE_PARAM, .shape = weight_shape(g, param), .region = -1 - param});
 }
 
+static int param_of(const kin_graph *g, kin_val weight)
+{
+    const int region = g->value[weight].region;
+    return region < 0 ? -1 - region : g->params->region[region].param;
+}
+
+kin_val kin_buffer(kin_graph *g, const char *name, kin_init init, int64_t width)
+{
+    const kin_val v = kin_weight(g, name, init, 1, width);
+    if (v) g->params->param[param_of(g, v)].frozen = true;
+    return v;
+}
+
+bool kin_learns(const kin_graph *g, kin_val weight)
+{
+    return weight && !g->params->param[param_of(g, weight)].frozen;
+}
+
+void kin_follow(kin_graph *g, kin_val value, kin_val buffer, float decay)
+{
+    if (g->failed || !value || !buffer) return;
+    const kin_value *v = &g->value[value], *w = &g->value[buffer];
+    if (v->kind != KIN_VALUE_NODE || w->kind != KIN_VALUE_PARAM || v->shape.sym >= 0 || v->shape.rank != 1 ||
+        v->shape.dim[0] != w->shape.dim[0] || !g->params->param[param_of(g, buffer)].frozen) {
+        kin_graph_fail(g, KIN_INTERNAL, "a running average is a buffer of its value's width");
+        return;
+    }
+    g->node[v->node].follower[v->out] = 1 + param_of(g, buffer);
+    g->node[v->node].decay = decay;
+}
+
 /* The region of a whole weight is taken at its first use, so that a weight that is only cut has none. */
 static bool whole_region(kin_graph *g, kin_val v)
 {

@@ -33,6 +33,8 @@ typedef struct kin_node {
     uint64_t hash; /* of the name: what its random numbers are keyed by */
     kin_val in[KIN_MAX_IN], out[KIN_MAX_OUT];
     int block; /* recompute block, -1: none */
+    int follower[KIN_MAX_OUT]; /* 1 + the parameter that follows an output (kin_follow); 0: none */
+    float decay;
     union {
         max_align_t align;
         char bytes[KIN_MAX_ATTR];
@@ -75,6 +77,13 @@ kin_val kin_input(kin_graph *g, const char *name, kin_shape shape, bool wants_gr
 kin_val kin_weight(kin_graph *g, const char *name, kin_init init, int rank, ...);
 /* Leading rows start .. start + rows - 1 of a weight, as a leaf of their own. */
 kin_val kin_weight_rows(kin_graph *g, kin_val weight, int64_t start, int64_t rows);
+
+/* A weight of one dimension that no gradient moves: frozen from the start. */
+kin_val kin_buffer(kin_graph *g, const char *name, kin_init init, int64_t width);
+bool kin_learns(const kin_graph *g, kin_val weight); /* is it not frozen? */
+/* A buffer follows an output of a node as a running average: in the forward of a program that has a
+ * backward, buffer = decay buffer + (1 - decay) value (batchnorm's statistics). value and buffer [C]. */
+void kin_follow(kin_graph *g, kin_val value, kin_val buffer, float decay);
 
 /* One op: returns output 0; `out`, if given, receives all (KIN_NONE: that output is absent). */
 kin_val kin_apply(kin_graph *g, kin_op op, const char *name, const void *attr, const kin_val in[KIN_MAX_IN],

@@ -65,6 +65,10 @@ typedef struct kin_attention_attr {
  *   rstd [rows]
  *   Both y and s may carry a gradient (either may be missing in backward): d x = d r = d s + norm'(d y).
  * rmsnorm: y = s / sqrt(mean(s^2) + eps) * gamma; x, r?, gamma -> y, s?, rstd [rows].
+ * batchnorm (Ioffe & Szegedy 2015): y = (x - mean)/sqrt(var + eps) * gamma + beta for each channel, the last
+ *   dimension.  x [..., C], gamma [C], beta [C], mean? [C], var? [C] -> y [..., C], m? [C], v? [C]
+ *   Without mean and var they are those of x over all its rows (var over the number of rows, not one less), given
+ *   out as m and v; with them (evaluation) they are constants, and m and v are absent.
  * l2norm: y = x / max(|x|, eps) over the last dimension; x [..., C] -> y, inv [rows] = 1/max(|x|, eps);
  *   a row with |x| <= eps is treated as divided by the constant eps in backward (inv == 1/eps). */
 typedef struct kin_norm_attr { float eps; } kin_norm_attr;

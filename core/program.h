@@ -38,6 +38,7 @@ typedef struct kin_instance {
 typedef struct kin_step {
     int node;
     bool backward;
+    bool followed; /* weights follow its outputs (kin_follow) */
     /* Instances; -1: none. For weights -2 - region. */
     int in[KIN_MAX_IN], out[KIN_MAX_OUT], dout[KIN_MAX_OUT], din[KIN_MAX_IN];
     uint32_t acc;

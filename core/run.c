@@ -183,6 +183,20 @@ static kin_status look_at(kin_ctx *cx, const kin_program *p, int s)
     return KIN_OK;
 }
 
+/* Running averages of what step s wrote. */
+static void follow(const kin_program *p, int s)
+{
+    const kin_node *n = &p->graph->node[p->step[s].node];
+    const kin_params *params = p->graph->params;
+    for (int i = 0; i < KIN_MAX_OUT; i++) {
+        if (!n->follower[i]) continue;
+        kin_tensor t[2] = {p->ready[s].tensor[KIN_MAX_IN + i], p->ready[s].tensor[KIN_MAX_IN + i]};
+        t[0].ptr = kin_param_value(params, n->follower[i] - 1);
+        p->backend->fns[KIN_FN_ema](
+            &(kin_fn_call){.t = t, .attr = &(kin_ema_attr){.decay = n->decay}, .dev = p->backend->dev});
+    }
+}
+
 void kin_run_rows(const kin_program *p, kin_run *run, const char *symbol, int64_t rows)
 {
     for (int i = 0; i < p->graph->symbols; i++)
@@ -205,6 +219,7 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
         r->call.sample0 = run->sample0;
         stamp(p, &p->step[s], &r->call);
         r->kernel(&r->call);
+        if (p->step[s].followed) follow(p, s);
         if (run->check) KIN_TRY(look_at(cx, p, s));
         if (run->seconds) {
             p->backend->sync(p->backend);

@@ -15,6 +15,7 @@ typedef struct work {
     int *grad;       /* value (root): instance of its gradient, -1 */
     int *out_slot;   /* value (root): slot it must be written to, -1 */
     bool *reemitted; /* recompute block */
+    bool learns;     /* there is a backward */
 } work;
 
 static kin_val root_of(const kin_graph *g, kin_val v)
@@ -82,6 +83,7 @@ static kin_step *add_step(work *w, int node, bool backward)
     memset(s, 0xff, sizeof *s); /* every instance -1 */
     s->node = node;
     s->backward = backward;
+    s->followed = false;
     s->acc = 0;
     return s;
 }
@@ -137,11 +139,13 @@ static void mark_needs(work *w, const kin_program_spec *spec)
     }
 }
 
+/* again: recomputed. A running average moves once, and only in programs that have a backward. */
 static kin_status emit_forward(work *w, int n, bool again)
 {
     const kin_node *node = &w->g->node[n];
     kin_step *s = add_step(w, n, false);
     if (!s) return w->cx->status;
+    for (int i = 0; i < KIN_MAX_OUT && w->learns && !again; i++) s->followed |= node->follower[i] > 0;
     const int index = w->p->steps - 1;
     for (int i = 0; i < KIN_MAX_IN; i++) s->in[i] = place_of(w, node->in[i]);
     for (int i = 0; i < KIN_MAX_OUT; i++) {
@@ -247,11 +251,10 @@ static kin_status open_slots(work *w, const kin_program_spec *spec)
 static kin_status emit_all(work *w, const kin_program_spec *spec)
 {
     const kin_graph *g = w->g;
+    for (int i = 0; i < KIN_MAX_SLOTS; i++) w->learns |= spec->seed[i].value != KIN_NONE;
     for (int n = 0; n < g->nodes; n++)
         if (w->live[n]) KIN_TRY(emit_forward(w, n, false));
-    bool backward = false;
-    for (int i = 0; i < KIN_MAX_SLOTS; i++) backward |= spec->seed[i].value != KIN_NONE;
-    for (int n = g->nodes - 1; backward && n >= 0; n--) {
+    for (int n = g->nodes - 1; w->learns && n >= 0; n--) {
         if (!w->live[n]) continue;
         const int block = g->node[n].block;
         if (block >= 0 && !w->reemitted[block]) {
@@ -289,6 +292,7 @@ static kin_status drop_dead(work *w)
     for (int i = 0; i < p->instances; i++) read[i] = p->instance[i].slot >= 0;
     for (int s = p->steps - 1; s >= 0; s--) {
         const kin_step *t = &p->step[s];
+        keep[s] = t->followed;
         for (int i = 0; i < KIN_MAX_OUT && !t->backward; i++) keep[s] |= t->out[i] >= 0 && read[t->out[i]];
         for (int i = 0; i < KIN_MAX_IN; i++)
             keep[s] |= t->din[i] <= -2 || (t->din[i] >= 0 && read[t->din[i]]);

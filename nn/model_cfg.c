@@ -131,11 +131,11 @@ static kin_status read_stem(kin_ctx *cx, const char *what, const json_t *kin, ki
                         "%s: stem must list the channels of 1 to %d convolutions of stride 2, and 2 to "
                         "the power of their number must be patch_size (%lld)",
                         what, KIN_MAX_STEM, (long long)v->patch);
-    static const char *const norms[] = {"pixel", "map", NULL};
+    static const char *const norms[] = {"pixel", "map", "batch", NULL};
     int norm = 0;
     KIN_TRY(choice(cx, what, "kin_cfg.vision.stem_norm", kin_json_string(cx, kin, "stem_norm", "pixel"),
                    norms, &norm));
-    v->stem_map_norm = norm == 1;
+    v->stem_norm = (kin_stem_norm)norm;
     const json_t *blocks = json_object_get(kin, "stem_blocks");
     for (size_t i = 0; blocks && i < (size_t)v->stems; i++) {
         const json_t *count = json_array_get(blocks, i);

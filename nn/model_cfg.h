@@ -30,6 +30,10 @@ typedef struct kin_trunk_cfg {
     bool training;                     /* dropout, drop_path and patch_dropout act */
 } kin_trunk_cfg;
 
+/* What the norms between the stem's convolutions are taken over: each pixel's channels, a picture's whole map,
+ * or each channel of the batch (batchnorm; evaluation by running averages). */
+typedef enum kin_stem_norm { KIN_STEM_PIXEL, KIN_STEM_MAP, KIN_STEM_BATCH } kin_stem_norm;
+
 typedef struct kin_vision_cfg {
     kin_trunk_cfg trunk;
     int64_t image_size, patch;
@@ -39,7 +43,7 @@ typedef struct kin_vision_cfg {
     float patch_dropout;        /* FLIP: the fraction dropped in training */
     int64_t stem[KIN_MAX_STEM]; /* channels of 3x3 stride-2 convolutions before the blocks */
     int stems;                  /* 0: plain patches */
-    bool stem_map_norm;         /* their norms are over a picture's whole map, not each pixel's channels */
+    kin_stem_norm stem_norm;
     int64_t stem_blocks[KIN_MAX_STEM]; /* residual blocks of two 3x3 convolutions after each of them */
 } kin_vision_cfg;
 

@@ -39,21 +39,29 @@ static kin_val conv3x3(kin_graph *g, const char *name, kin_val x, int64_t out, i
     return kin_leave(g, s, kin_op1(g, conv2d, "conv2d", &attr, x, w, KIN_NONE));
 }
 
-/* act(norm(x)) under the names norm, act: over the channels of each pixel (ConvNeXt), or over the whole map,
- * which keeps how strong one place is beside another. */
-static kin_val norm_act(kin_graph *g, const char *norm, const char *act, const kin_vision_cfg *c,
-                        kin_stream *x)
+/* act(norm(x)): over the channels of each pixel (ConvNeXt), over the whole map, which keeps how strong one place is
+ * beside another, or over each channel of the batch (ResNet). Under the names ln or bn, and act, with that ending.
+ */
+static kin_val norm_act(kin_graph *g, const char *ending, const kin_vision_cfg *c, kin_stream *x)
 {
     const kin_shape shape = *kin_shape_of(g, x->x);
     const int64_t *tail = shape.dim + 1, all = tail[0] * tail[1] * tail[2];
-    if (c->stem_map_norm) {
+    char norm[8], act[8];
+    snprintf(norm, sizeof norm, "%cn%s", c->stem_norm == KIN_STEM_BATCH ? 'b' : 'l', ending);
+    snprintf(act, sizeof act, "act%s", ending);
+    kin_val y = KIN_NONE;
+    switch (c->stem_norm) {
+    case KIN_STEM_PIXEL: y = kin_norm(g, norm, &c->trunk, x); break;
+    case KIN_STEM_MAP:
         x->x = kin_reshape(g, x->x, 2, &all);
         if (x->r) x->r = kin_reshape(g, x->r, 2, &all);
-    }
-    kin_val y = kin_norm(g, norm, &c->trunk, x);
-    if (c->stem_map_norm) {
-        y = kin_reshape(g, y, 4, tail);
+        y = kin_reshape(g, kin_norm(g, norm, &c->trunk, x), 4, tail);
         x->x = kin_reshape(g, x->x, 4, tail);
+        break;
+    case KIN_STEM_BATCH:
+        if (x->r) *x = (kin_stream){.x = kin_op1(g, add, norm, NULL, x->x, x->r)};
+        y = kin_batch_norm(g, norm, &c->trunk, x->x);
+        break;
     }
     return kin_op1(g, act, act, &((kin_act_attr){.kind = c->trunk.act}), y);
 }
@@ -65,10 +73,10 @@ static kin_stream conv_block(kin_graph *g, const kin_vision_cfg *c, int64_t inde
     char name[32];
     snprintf(name, sizeof name, "%lld", (long long)index);
     const kin_scope s = kin_enter(g, name, false);
-    const kin_val h = norm_act(g, "ln_1", "act_1", c, &x);
+    const kin_val h = norm_act(g, "_1", c, &x);
     const int64_t out = kin_shape_of(g, h)->dim[3];
     kin_stream branch = {.x = conv3x3(g, "conv_1", h, out, 1)};
-    x.r = conv3x3(g, "conv_2", norm_act(g, "ln_2", "act_2", c, &branch), out, 1);
+    x.r = conv3x3(g, "conv_2", norm_act(g, "_2", c, &branch), out, 1);
     kin_leave(g, s, KIN_NONE);
     return x;
 }
@@ -89,7 +97,7 @@ static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
         snprintf(name, sizeof name, "%d", i);
         const kin_scope t = kin_enter(g, name, false);
         kin_stream y = {.x = conv3x3(g, "conv", x, c->stem[i], 2)};
-        y.x = norm_act(g, "ln", "act", c, &y);
+        y.x = norm_act(g, "", c, &y);
         for (int64_t k = 0; k < c->stem_blocks[i]; k++) y = conv_block(g, c, k, y);
         x = kin_leave(g, t, y.r ? kin_op1(g, add, "add", NULL, y.x, y.r) : y.x);
     }
