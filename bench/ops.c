@@ -145,6 +145,14 @@ static void case_pool(kin_sample *s)
     REAL(0, 2, I(B * T), I(C));
 }
 
+static void case_batchnorm(kin_sample *s)
+{
+    BEGIN("a stem's second map", ATTR(kin_norm_attr, .eps = 1e-5f));
+    REAL(0, 4, I(B), I(28), I(28), I(96));
+    REAL(1, 1, I(96));
+    REAL(2, 1, I(96));
+}
+
 static void case_l2norm(kin_sample *s)
 {
     BEGIN("embeddings", ATTR(kin_norm_attr, .eps = 1e-12f));

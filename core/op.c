@@ -37,6 +37,7 @@ uint32_t kin_op_stored(kin_op op)
         [KIN_OP_dropout] = IN(0),
         [KIN_OP_cast] = IN(0),
         [KIN_OP_pool] = IN(0),
+        [KIN_OP_batchnorm] = IN(0),
         [KIN_OP_l2norm] = IN(0),
         [KIN_OP_concat] = IN(0) | IN(1),
         [KIN_OP_slice] = IN(0),

@@ -98,6 +98,14 @@ def rmsnorm(a, x, r, gamma, *_):
     return [y] if r is None else [y, s]
 
 
+def batchnorm(a, x, gamma, beta, mean, var):
+    eps, flat = struct.unpack("f", a)[0], x.reshape(-1, x.shape[-1])
+    if mean is not None:
+        return [F.batch_norm(flat, mean, var, gamma, beta, False, 0.0, eps).reshape(x.shape)]
+    y = F.batch_norm(flat, None, None, gamma, beta, True, 0.0, eps).reshape(x.shape)
+    return [y, flat.mean(0), flat.var(0, unbiased=False)]
+
+
 def l2norm(a, x, *_):
     return [F.normalize(x, dim=-1, eps=struct.unpack("f", a)[0])]
 
@@ -250,7 +258,7 @@ def cast(a, x, *_):
 
 
 OPS = dict(
-    linear=linear, attention=attention, layernorm=layernorm, rmsnorm=rmsnorm, l2norm=l2norm, embedding=embedding,
+    linear=linear, attention=attention, layernorm=layernorm, rmsnorm=rmsnorm, batchnorm=batchnorm, l2norm=l2norm, embedding=embedding,
     tokens=tokens, repeat=repeat, patchify=patchify, patch_drop=patch_drop, conv2d=conv2d, dropout=dropout, pool=pool,
     concat=concat, slice=slice_, take=take, infonce=infonce, siglip=siglip, triplet=triplet, xent=xent, cast=cast,
     target=target,
