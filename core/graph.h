@@ -32,7 +32,7 @@ typedef struct kin_node {
     char *name;    /* with its scopes: "visual.blocks.3.attn" */
     uint64_t hash; /* of the name: what its random numbers are keyed by */
     kin_val in[KIN_MAX_IN], out[KIN_MAX_OUT];
-    int block; /* recompute block, -1: none */
+    int block;                 /* recompute block, -1: none */
     int follower[KIN_MAX_OUT]; /* 1 + the parameter that follows an output (kin_follow); 0: none */
     float decay;
     union {

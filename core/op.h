@@ -36,15 +36,20 @@ typedef enum kin_act_kind {
 #define X(name) KIN_ACT_##name,
     KIN_ACT_MAP(X)
 #undef X
-    KIN_ACT_COUNT
+        KIN_ACT_COUNT
 } kin_act_kind;
 
-typedef struct kin_no_attr { char unused; } kin_no_attr;
+typedef struct kin_no_attr {
+    char unused;
+} kin_no_attr;
 
 /* linear: y = act(z), z = x W^T + b.
  *   x [..., K] real, w [N, K] (or [K, N] with w_kn: z = x W + b), b? [N] -> y [..., N], z? [..., N]
  * z is kept for backward only when act needs it (every act but none: then z is absent). */
-typedef struct kin_linear_attr { int act; int w_kn; } kin_linear_attr;
+typedef struct kin_linear_attr {
+    int act;
+    int w_kn;
+} kin_linear_attr;
 
 /* attention: softmax(q k^T * scale + mask) v per sequence and head; the [T,T] matrix is never stored.
  *   q, k, v separate:  q [sum Tq, H, D]; k, v [sum Tk, G, D], H % G == 0 (query head h reads kv head h/(H/G))
@@ -67,45 +72,63 @@ typedef struct kin_attention_attr {
  * rmsnorm: y = s / sqrt(mean(s^2) + eps) * gamma; x, r?, gamma -> y, s?, rstd [rows].
  * batchnorm (Ioffe & Szegedy 2015): y = (x - mean)/sqrt(var + eps) * gamma + beta for each channel, the last
  *   dimension.  x [..., C], gamma [C], beta [C], mean? [C], var? [C] -> y [..., C], m? [C], v? [C]
- *   Without mean and var they are those of x over all its rows (var over the number of rows, not one less), given
- *   out as m and v; with them (evaluation) they are constants, and m and v are absent.
- * l2norm: y = x / max(|x|, eps) over the last dimension; x [..., C] -> y, inv [rows] = 1/max(|x|, eps);
- *   a row with |x| <= eps is treated as divided by the constant eps in backward (inv == 1/eps). */
-typedef struct kin_norm_attr { float eps; } kin_norm_attr;
+ *   Without mean and var they are those of x over all its rows (var over the number of rows, not one less),
+ * given out as m and v; with them (evaluation) they are constants, and m and v are absent. l2norm: y = x /
+ * max(|x|, eps) over the last dimension; x [..., C] -> y, inv [rows] = 1/max(|x|, eps); a row with |x| <= eps
+ * is treated as divided by the constant eps in backward (inv == 1/eps). */
+typedef struct kin_norm_attr {
+    float eps;
+} kin_norm_attr;
 
 /* embedding: y[t] = table[ids[t]] + pos[t - off[b]] for the rows t of sequence b.
  *   ids [sum T] i32, table [V, C], pos? [P, C], off? [B+1] i32 (absent: fixed length t) -> y [sum T, C]
  *   An id outside [0, V) reads a zero row and receives no gradient; so does a position >= P. */
-typedef struct kin_embedding_attr { int64_t t; } kin_embedding_attr;
+typedef struct kin_embedding_attr {
+    int64_t t;
+} kin_embedding_attr;
 
 /* tokens: the sequence of an image tower: class tokens before patches, position embedding added.
  *   x [B*K, C] patches, K = k per image, cls? [n, C], pos? [n + P, C], keep? [B*K] i32 (patch index of each
  *   kept patch; absent: K == P, in order) -> y [B*(n + K), C]: rows cls + pos[0..n), then x + pos[n +
  *   keep]. */
-typedef struct kin_tokens_attr { int64_t k; } kin_tokens_attr;
+typedef struct kin_tokens_attr {
+    int64_t k;
+} kin_tokens_attr;
 
 /* repeat: the same n rows for each sample. x [n, C], like [B*per, ...] (only its rows count) -> y [B*n, C] */
-typedef struct kin_repeat_attr { int64_t per; } kin_repeat_attr;
+typedef struct kin_repeat_attr {
+    int64_t per;
+} kin_repeat_attr;
 
 /* patchify: non-overlapping p x p patches, each flattened as (channel, y, x) like a [C, 3, p, p] filter, so
  * that the patch embedding is a linear with open_clip's conv1 weight as it lies in the file.
  *   img [B, Hi, Wi, Cc] u8 or real -> [B*P, Cc*p*p] real, P = (Hi/p)*(Wi/p); normalise: (v/255 - mean)/std
  *   for
  *   u8, (v - mean)/std for real. Only a real image has a gradient. p = 1 is plain normalisation. */
-typedef struct kin_patchify_attr { int64_t p; int normalise; float mean[4], std[4]; } kin_patchify_attr;
+typedef struct kin_patchify_attr {
+    int64_t p;
+    int normalise;
+    float mean[4], std[4];
+} kin_patchify_attr;
 
 /* patch_drop (FLIP, Li et al. 2022): keep `keep` random patches of P, ascending, per image.
  *   x [B*P, D] -> y [B*keep, D], idx [B*keep] i32. The patches with the `keep` smallest (draw, index), where
  *   draw of patch i of sample b = word i%4 of Philox(rng_key; sample0 + b, i/4, 0, 0). */
-typedef struct kin_patch_drop_attr { int64_t patches, keep; } kin_patch_drop_attr;
+typedef struct kin_patch_drop_attr {
+    int64_t patches, keep;
+} kin_patch_drop_attr;
 
 /* conv2d, channels last: x [B, Hi, Wi, Ci], w [Co, kh, kw, Ci/groups], b? [Co] -> y [B, Ho, Wo, Co],
  * Ho = (Hi + 2 pad - kh)/stride + 1; zero padding; cross-correlation as in PyTorch. groups == Ci:
  *   depthwise. */
-typedef struct kin_conv2d_attr { int64_t stride, pad, groups; } kin_conv2d_attr;
+typedef struct kin_conv2d_attr {
+    int64_t stride, pad, groups;
+} kin_conv2d_attr;
 
 /* act: y = act(x), any shape. */
-typedef struct kin_act_attr { int kind; } kin_act_attr;
+typedef struct kin_act_attr {
+    int kind;
+} kin_act_attr;
 
 /* add: y = a + b, mul: y = a b, equal shapes. scale: y[..., c] = x[..., c] * g[c]; x [..., C], g [C]. */
 
@@ -114,19 +137,31 @@ typedef struct kin_act_attr { int kind; } kin_act_attr;
  *   token j of sample b, channel c: word c%4 of Philox(rng_key; sample0 + b, j, c/4, 0); sample mode: word
  *   0 of
  *   (sample0 + b, 0, 0, 1). kept when kin_unit(word) >= p. */
-typedef struct kin_dropout_attr { float p; int per_sample; int64_t t; } kin_dropout_attr;
+typedef struct kin_dropout_attr {
+    float p;
+    int per_sample;
+    int64_t t;
+} kin_dropout_attr;
 
 /* cast: y = x in another dtype (f32, bf16, f16; f64 in the f64 reference counts as f32 does). */
-typedef struct kin_cast_attr { int dtype; } kin_cast_attr;
+typedef struct kin_cast_attr {
+    int dtype;
+} kin_cast_attr;
 
 /* pool: one row per sequence. x [sum T, C], off? [B+1] (absent: fixed length t) -> y [B, C].
  * first: row 0 (CLS). last: the last row (EOT). mean: average. An empty sequence gives zeros. */
 typedef enum kin_pool_mode { KIN_POOL_FIRST, KIN_POOL_LAST, KIN_POOL_MEAN } kin_pool_mode;
-typedef struct kin_pool_attr { int mode; int64_t t; } kin_pool_attr;
+typedef struct kin_pool_attr {
+    int mode;
+    int64_t t;
+} kin_pool_attr;
 
 /* concat: a then b along axis (0 or the last). slice: count entries from start along axis (0 or the last).
  * take: y[m] = x[idx[m]]; x [R, C], idx [M] i32 -> y [M, C]; an index outside [0, R) gives zeros. */
-typedef struct kin_axis_attr { int axis; int64_t start, count; } kin_axis_attr;
+typedef struct kin_axis_attr {
+    int axis;
+    int64_t start, count;
+} kin_axis_attr;
 
 /* infonce: symmetric cross-entropy of s * a b^T, s = exp(logit_scale) (CLIP, Radford et al. 2021).
  *   a [N, E], b [M, E] (L2-normalised by the caller), logit_scale scalar (a logarithm),
@@ -155,27 +190,37 @@ KIN_ANYWHERE int64_t kin_infonce_row(int64_t j, int64_t n, int more)
  * loss = 1/N sum_i (max_{j!=i} hinge over columns of row i + max over rows of column i). Ties: lowest index.
  *   a, b [N, E] -> loss, hard_a [N] i32 (the column that row i is pushed from, -1: hinge is 0), hard_b [N].
  *   */
-typedef struct kin_triplet_attr { float margin; } kin_triplet_attr;
+typedef struct kin_triplet_attr {
+    float margin;
+} kin_triplet_attr;
 
 /* xent: mean over rows with label >= 0 of lse - sum_v q_v z_v, q = (1-eps) onehot + eps/V (PyTorch's
  *   smoothing).
  *   z [N, V], labels [N] i32 (negative: ignored) -> loss scalar (0 when all are ignored), lse [N] */
-typedef struct kin_xent_attr { float smoothing; } kin_xent_attr;
+typedef struct kin_xent_attr {
+    float smoothing;
+} kin_xent_attr;
 
 /* target: the loss of rows against given targets, mean over the rows that count.
  *   z [N, V], q [N, V] real (no gradient) -> loss scalar (0 when no row counts), lse? [N] (ce only)
  * ce: lse - sum_v q_v z_v (rows of q sum to 1). bce: sum_v log(1 + e^z_v) - q_v z_v. Of both, a row with
  * q_0 < 0 does not count. mse: sum_v (z_v - q_v)^2 / V; every row counts. */
 typedef enum kin_target_kind { KIN_TARGET_CE, KIN_TARGET_BCE, KIN_TARGET_MSE } kin_target_kind;
-typedef struct kin_target_attr { int kind; } kin_target_attr;
+typedef struct kin_target_attr {
+    int kind;
+} kin_target_attr;
 
 /* adamw (Loshchilov & Hutter 2019), decoupled decay, over flat arrays p, g, m, v [n] real, copy? [n] bf16:
  *   g' = g * grad_scale; m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2;
  *   p = p - lr * wd * p - lr * (m / bias1) / (sqrt(v / bias2) + eps)   with bias_k = 1 - b_k^step;
  *   copy = p, rounded */
-typedef struct kin_adamw_attr { float lr, beta1, beta2, eps, wd, bias1, bias2, grad_scale; } kin_adamw_attr;
+typedef struct kin_adamw_attr {
+    float lr, beta1, beta2, eps, wd, bias1, bias2, grad_scale;
+} kin_adamw_attr;
 /* ema: e = decay e + (1 - decay) p; tensors e, p [n]. */
-typedef struct kin_ema_attr { float decay; } kin_ema_attr;
+typedef struct kin_ema_attr {
+    float decay;
+} kin_ema_attr;
 /* sumsq: out[0] (f64) = sum x^2 in double over fixed chunks, the same bits at any thread count. x [n], out
  *   [1] f64. */
 
@@ -189,10 +234,10 @@ typedef struct kin_call {
     kin_tensor *din;        /* backward; ptr == NULL: not wanted */
     uint32_t acc;           /* bit i: din[i] += , else din[i] = */
     const void *attr;
-    void *scratch;          /* kin_op_def.scratch bytes, 64-byte aligned, contents undefined */
-    void *dev;              /* the backend's own context */
-    uint64_t rng_key;       /* of (seed, step, node) */
-    int64_t sample0;        /* index in the global batch of this call's sample 0 */
+    void *scratch;    /* kin_op_def.scratch bytes, 64-byte aligned, contents undefined */
+    void *dev;        /* the backend's own context */
+    uint64_t rng_key; /* of (seed, step, node) */
+    int64_t sample0;  /* index in the global batch of this call's sample 0 */
 } kin_call;
 
 typedef struct kin_fn_call {
@@ -220,9 +265,9 @@ typedef enum kin_fill {
     KIN_FILL_IDS,     /* i32 in [0, arg), a few repeats */
     KIN_FILL_OFFSETS, /* lengths kin_sample_length(b, arg) */
     KIN_FILL_U8,
-    KIN_FILL_CONST,   /* arg */
-    KIN_FILL_GROUPS,  /* i32 i/2: pairs share a group */
-    KIN_FILL_UNIT     /* normal rows, L2-normalised */
+    KIN_FILL_CONST,  /* arg */
+    KIN_FILL_GROUPS, /* i32 i/2: pairs share a group */
+    KIN_FILL_UNIT    /* normal rows, L2-normalised */
 } kin_fill;
 
 typedef struct kin_sample {
@@ -274,7 +319,10 @@ uint64_t kin_ops_hash(void); /* of the tables and structs: plug-ins built agains
 
 /* Number of fixed chunks that a sum over rows is cut into: of the shape alone, never of the threads, so the
  * bits of a sum do not depend on how many threads computed it. Chunk c is rows c*rows/n .. (c+1)*rows/n. */
-static inline int64_t kin_chunks(int64_t rows) { return kin_max64(1, kin_min64(64, rows / 64)); }
+static inline int64_t kin_chunks(int64_t rows)
+{
+    return kin_max64(1, kin_min64(64, rows / 64));
+}
 
 /* Length of sequence b in FILL_OFFSETS with longest length max: cycles through max, 1, 0 (when max > 2),
  *   ... */

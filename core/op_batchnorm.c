@@ -27,7 +27,8 @@ static void cost(const kin_call *c, bool backward, kin_cost *cost)
 static int64_t scratch(const kin_call *c, bool backward)
 {
     (void)backward;
-    return kin_part((kin_chunks(kin_rows(&c->in[0])) + 1) * 2 * kin_cols(&c->in[0]) * kin_real_size(&c->out[0])) +
+    return kin_part((kin_chunks(kin_rows(&c->in[0])) + 1) * 2 * kin_cols(&c->in[0]) *
+                    kin_real_size(&c->out[0])) +
            256;
 }
 

@@ -175,6 +175,7 @@ static kin_status emit_backward(work *w, int n)
     const uint32_t reads = row->def->reads ? row->def->reads(ins, node->attr.bytes) : row->reads;
     kin_step s;
     memset(&s, 0xff, sizeof s);
+    s.followed = false;
     s.acc = 0;
     for (int i = 0; i < row->nin; i++)
         if (reads & IN(i)) s.in[i] = place_of(w, node->in[i]);

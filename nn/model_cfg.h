@@ -30,8 +30,8 @@ typedef struct kin_trunk_cfg {
     bool training;                     /* dropout, drop_path and patch_dropout act */
 } kin_trunk_cfg;
 
-/* What the norms between the stem's convolutions are taken over: each pixel's channels, a picture's whole map,
- * or each channel of the batch (batchnorm; evaluation by running averages). */
+/* What the norms between the stem's convolutions are taken over: each pixel's channels, a picture's whole
+ * map, or each channel of the batch (batchnorm; evaluation by running averages). */
 typedef enum kin_stem_norm { KIN_STEM_PIXEL, KIN_STEM_MAP, KIN_STEM_BATCH } kin_stem_norm;
 
 typedef struct kin_vision_cfg {

@@ -15,8 +15,9 @@ typedef struct kin_stream {
 kin_val kin_norm(kin_graph *g, const char *name, const kin_trunk_cfg *c, kin_stream *stream);
 
 /* batchnorm of x [..., C] under the names "name.weight", "name.bias", "name.running_mean", "name.running_var"
- * (PyTorch's): by the statistics of the batch where it learns, which the running ones follow (a tenth a step); by
- * the running ones in evaluation and where its weights are frozen. Chunks of GradCache are batches of their own. */
+ * (PyTorch's): by the statistics of the batch where it learns, which the running ones follow (a tenth a
+ * step); by the running ones in evaluation and where its weights are frozen. Chunks of GradCache are batches
+ * of their own. */
 kin_val kin_batch_norm(kin_graph *g, const char *name, const kin_trunk_cfg *c, kin_val x);
 
 #endif

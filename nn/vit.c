@@ -39,8 +39,9 @@ static kin_val conv3x3(kin_graph *g, const char *name, kin_val x, int64_t out, i
     return kin_leave(g, s, kin_op1(g, conv2d, "conv2d", &attr, x, w, KIN_NONE));
 }
 
-/* act(norm(x)): over the channels of each pixel (ConvNeXt), over the whole map, which keeps how strong one place is
- * beside another, or over each channel of the batch (ResNet). Under the names ln or bn, and act, with that ending.
+/* act(norm(x)): over the channels of each pixel (ConvNeXt), over the whole map, which keeps how strong one
+ * place is beside another, or over each channel of the batch (ResNet). Under the names ln or bn, and act,
+ * with that ending.
  */
 static kin_val norm_act(kin_graph *g, const char *ending, const kin_vision_cfg *c, kin_stream *x)
 {

@@ -192,6 +192,59 @@ static void matrices_are_read_in_the_runs_precision(void **state)
     close_rig(&narrow);
 }
 
+/* batchnorm of x, whose mean a buffer follows, and relu; both recomputed for backward if asked. */
+static void open_follower(rig *r, float *x, float *y, bool learns, bool recompute)
+{
+    const int64_t width = WIDTH;
+    open_rig(r, KIN_F32);
+    const kin_val gamma = kin_weight(r->graph, "gamma", (kin_init){KIN_INIT_CONST, 1.0}, 1, width);
+    const kin_val beta = kin_weight(r->graph, "beta", (kin_init){KIN_INIT_CONST, 0.0}, 1, width);
+    const kin_val mean = kin_buffer(r->graph, "mean", (kin_init){KIN_INIT_CONST, 0.5}, width);
+    kin_val out[KIN_MAX_OUT];
+    const kin_scope s = kin_enter(r->graph, "block", recompute);
+    kin_apply(r->graph, KIN_OP_batchnorm, "norm", &((kin_norm_attr){1e-5f}),
+              (const kin_val[KIN_MAX_IN]){input(r, "x"), gamma, beta}, out);
+    kin_follow(r->graph, out[1], mean, 0.75f);
+    const kin_val z = kin_leave(
+        r->graph, s, kin_op1(r->graph, act, "act", &((kin_act_attr){.kind = KIN_ACT_gelu}), out[0]));
+    const kin_val top = kin_op1(r->graph, act, "top", &((kin_act_attr){.kind = KIN_ACT_tanh}), z);
+    kin_program_spec spec = {.output = {{top, "y"}}};
+    if (learns) spec.seed[0] = spec.output[0];
+    fill(x, 1.0f);
+    compile(r, &spec);
+    assert_int_equal(kin_params_init(&r->cx, r->params, 3), KIN_OK);
+    bind(r, "x", x);
+    bind(r, "y", y);
+    if (learns) bind(r, "d y", x);
+}
+
+/* A buffer moves once a run of a program with a backward, recomputed or not, and in no other; it has no
+ * gradient. */
+static void buffers_follow(void **state)
+{
+    float x[ROWS * WIDTH], y[ROWS * WIDTH], have[WIDTH];
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) { /* forward only, learning, learning with recomputation */
+        rig r;
+        open_follower(&r, x, y, kind > 0, kind == 2);
+        const int at = kin_params_find(r.params, "mean");
+        assert_null(kin_param_grad(r.params, at));
+        double want[WIDTH];
+        for (int k = 0; k < WIDTH; k++) want[k] = 0.5;
+        for (int again = 0; again < 3; again++) {
+            run(&r, ROWS, 0);
+            assert_int_equal(kin_param_get(&r.cx, r.params, at, false, have), KIN_OK);
+            for (int k = 0; k < WIDTH; k++) {
+                double mean = 0.0;
+                for (int m = 0; m < ROWS; m++) mean += (double)x[m * WIDTH + k] / ROWS;
+                if (kind > 0) want[k] = 0.75 * want[k] + 0.25 * mean;
+                assert_float_equal(have[k], (float)want[k], 1e-6);
+            }
+        }
+        close_rig(&r);
+    }
+}
+
 static void types_are_checked(void **state)
 {
     rig r;
@@ -216,6 +269,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_are_those_of_the_run),
         cmocka_unit_test(gradients_are_of_one_step),
         cmocka_unit_test(matrices_are_read_in_the_runs_precision),
+        cmocka_unit_test(buffers_follow),
         cmocka_unit_test(types_are_checked),
     };
     if (argc == 2) cmocka_set_test_filter(argv[1]);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/file.h"
+#include "core/safetensors.h"
 #include "data/scenes.h"
 #include "train/evaluate.h"
 #include "train/session.h"
@@ -27,6 +28,16 @@ static const char model_json[] =
     " \"text_cfg\": {\"context_length\": 32, \"vocab_size\": 560, \"width\": 32, \"heads\": 2, \"layers\": "
     "2},"
     " \"kin_cfg\": {\"text\": {\"dropout\": 0.1}, \"vision\": {\"drop_path\": 0.2}}}";
+
+static const char stem_json[] =
+    "{\"embed_dim\": 16,"
+    " \"vision_cfg\": {\"image_size\": 32, \"layers\": 0, \"width\": 16, \"head_width\": 16, \"patch_size\": "
+    "8, "
+    "\"pool_type\": \"avg\"},"
+    " \"text_cfg\": {\"context_length\": 32, \"vocab_size\": 560, \"width\": 32, \"heads\": 2, \"layers\": "
+    "1},"
+    " \"kin_cfg\": {\"vision\": {\"class_token\": false, \"stem\": [8, 8, 16], \"stem_blocks\": [0, 1, 0], "
+    "\"stem_norm\": \"batch\"}}}";
 
 static const char options[] = "batch = 16\nlr = 1e-3\nsteps = 12\nlog-every = 1\nema = 0.9\nnegatives = 1\n"
                               "crop-min = 0.7\neval-every = 4\nseed = 3\n";
@@ -178,6 +189,47 @@ static void test_same_bits(void **state)
     /* The chunks of GradCache and recompute change no bit of what is drawn, little of what is computed. */
     runs("recompute", (const flag[]){{"recompute", "true"}, {NULL, NULL}});
     assert_true(hash_of("recompute/last") == want);
+}
+
+/* Of the first norm of stem_json's tower. */
+static void running_mean(const char *run, float mean[8])
+{
+    kin_ctx cx = {0};
+    char name[64];
+    snprintf(name, sizeof name, "%s/last/model.safetensors", run);
+    kin_st *st = kin_st_open(&cx, in_folder(name));
+    assert_non_null(st);
+    const kin_st_entry *e = kin_st_find(st, "visual.stem.0.bn.running_mean");
+    assert_non_null(e);
+    assert_int_equal(kin_st_read_f32(&cx, e, mean, 8), KIN_OK);
+    kin_st_close(st);
+}
+
+/* Statistics that follow the batches are part of a checkpoint; recomputation moves them no
+ * second time. */
+static void test_batch_norm(void **state)
+{
+    (void)state;
+    const char *const model = in_folder("stem.json");
+    kin_ctx cx = {0};
+    assert_int_equal(kin_write_file(&cx, model, stem_json, (int64_t)strlen(stem_json)), KIN_OK);
+    char *path = strdup(model);
+    runs("bn", (const flag[]){{"model", path}, {NULL, NULL}});
+    const uint64_t want = hash_of("bn/last");
+    runs("bn parts", (const flag[]){{"model", path}, {"stop-at", "5"}, {NULL, NULL}});
+    runs("bn parts", (const flag[]){{"model", path}, {"resume", in_folder("bn parts")}, {NULL, NULL}});
+    assert_true(hash_of("bn parts/last") == want);
+    runs("bn recompute", (const flag[]){{"model", path}, {"recompute", "true"}, {NULL, NULL}});
+    assert_true(hash_of("bn recompute/last") == want);
+    runs("bn frozen", (const flag[]){{"model", in_folder("bn/last")}, {"freeze", "visual.*"}, {NULL, NULL}});
+    free(path);
+
+    /* The frozen tower kept its statistics. */
+    float was[8], is[8];
+    running_mean("bn", was);
+    running_mean("bn frozen", is);
+    for (int i = 0; i < 8; i++) assert_true(was[i] != 0.0f);
+    assert_memory_equal(was, is, sizeof was);
 }
 
 static void test_what_is_written(void **state)
@@ -334,9 +386,9 @@ static int remove_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits),     cmocka_unit_test(test_what_is_written),
-        cmocka_unit_test(test_folder_loads),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_other_options),
+        cmocka_unit_test(test_same_bits),       cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_what_is_written), cmocka_unit_test(test_folder_loads),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_other_options),
     };
     return cmocka_run_group_tests_name("train", tests, make_data, remove_data);
 }

@@ -1,8 +1,8 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
 
-/* Sums over rows are made of fixed chunks of rows (kin_chunks), each in blocks that stay in the first cache while
- * they are read twice. Two rows of `width` sums a chunk. */
+/* Sums over rows are made of fixed chunks of rows (kin_chunks), each in blocks that stay in the first cache
+ * while they are read twice. Two rows of `width` sums a chunk. */
 enum { BLOCK = 4096 }; /* elements */
 
 typedef struct sheet {
@@ -16,9 +16,10 @@ static int64_t rows_a_block(int64_t width)
     return kin_max64(1, BLOCK / width);
 }
 
-/* Mean and sum of squared distances to it of the rows seen so far, and those of a block, put together (Chan, Golub
- * & LeVeque 1983). */
-static void merge_moments(float *mean, float *square, int64_t k, int64_t left, vf m, vf q, int64_t seen, int64_t rows)
+/* Mean and sum of squared distances to it of the rows seen so far, and those of a block, put together (Chan,
+ * Golub & LeVeque 1983). */
+static void merge_moments(float *mean, float *square, int64_t k, int64_t left, vf m, vf q, int64_t seen,
+                          int64_t rows)
 {
     const vf d = m - vread(mean + k, left);
     const float all = (float)(seen + rows), share = (float)rows / all;
@@ -125,8 +126,8 @@ void CPU(batchnorm_fwd)(const kin_call *c)
     }
 }
 
-/* With n = (x - mean) rstd:  dgamma = sum(dy n), dbeta = sum(dy); dx = gamma rstd dy, and where the statistics
- * are those of x, gamma rstd (dy - mean(dy) - n mean(dy n)). */
+/* With n = (x - mean) rstd:  dgamma = sum(dy n), dbeta = sum(dy); dx = gamma rstd dy, and where the
+ * statistics are those of x, gamma rstd (dy - mean(dy) - n mean(dy n)). */
 void CPU(batchnorm_bwd)(const kin_call *c)
 {
     if (no_cotangent(c, 3)) return;

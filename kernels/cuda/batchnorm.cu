@@ -94,11 +94,12 @@ static __global__ void hand_out(bn_weights w, const float *sums, float *dgamma, 
     }
 }
 
-/* With n = (x - mean) rstd: dx = gamma rstd dy, and where the statistics are those of x, gamma rstd (dy - mean(dy)
+/* With n = (x - mean) rstd: dx = gamma rstd dy, and where the statistics are those of x, gamma rstd (dy -
+ * mean(dy)
  * - n mean(dy n)). */
 template <class T>
-__global__ void bn_backward(bn_weights w, bool given, const T *x, const float *dy, const float *sums, float *dx,
-                            bool add)
+__global__ void bn_backward(bn_weights w, bool given, const T *x, const float *dy, const float *sums,
+                            float *dx, bool add)
 {
     for (EACH(i, w.rows * w.width)) {
         const int64_t k = i % w.width;

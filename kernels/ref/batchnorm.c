@@ -40,8 +40,8 @@ void REF(batchnorm_fwd)(const kin_call *c)
     }
 }
 
-/* With n = (x - mean) rstd:  dgamma = sum(dy n), dbeta = sum(dy); dx = gamma rstd dy, and where the statistics
- * are those of x, gamma rstd (dy - mean(dy) - n mean(dy n)). */
+/* With n = (x - mean) rstd:  dgamma = sum(dy n), dbeta = sum(dy); dx = gamma rstd dy, and where the
+ * statistics are those of x, gamma rstd (dy - mean(dy) - n mean(dy n)). */
 void REF(batchnorm_bwd)(const kin_call *c)
 {
     const kin_norm_attr *a = c->attr;
