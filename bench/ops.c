@@ -192,6 +192,15 @@ static void case_infonce(kin_sample *s)
     kin_case_in(s, 2, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, 3.0);
 }
 
+static void case_distill(kin_sample *s)
+{
+    BEGIN("1024 pairs", ATTR(kin_distill_attr, .more = 0));
+    case_pairs(s);
+    kin_case_in(s, 2, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, 3.0);
+    for (int i = 0; i < 2; i++) kin_case_in(s, 3 + i, kin_fixed(KIN_F32, 2, I(N), I(E)), KIN_FILL_UNIT, 0.0);
+    kin_case_in(s, 5, kin_fixed(KIN_F32, 0), KIN_FILL_CONST, 3.0);
+}
+
 static void case_siglip(kin_sample *s)
 {
     BEGIN("1024 pairs", NOTHING);

@@ -8,7 +8,7 @@
 #define KIN_OP_H
 #include "core/tensor.h"
 
-enum { KIN_MAX_IN = 5, KIN_MAX_OUT = 4, KIN_MAX_ATTR = 96 };
+enum { KIN_MAX_IN = 6, KIN_MAX_OUT = 4, KIN_MAX_ATTR = 96 };
 
 typedef enum kin_op {
 #define KIN_OP(name, nin, nout, attr, reads, diff) KIN_OP_##name,
@@ -181,6 +181,16 @@ KIN_ANYWHERE int64_t kin_infonce_row(int64_t j, int64_t n, int more)
 {
     return j < n || more < 1 ? j : (j - n) / more;
 }
+
+/* distill: the cross-entropy of s a b^T to what a teacher makes of the same pairs (soft targets; the momentum
+ * distillation of ALBEF, Li et al. 2021), s = exp(logit_scale), r = exp(teacher_scale).
+ *   a [N, E], b [M, E], logit_scale scalar, teacher's ta [N, F], tb [M, F], teacher_scale scalar
+ *   -> loss scalar, lse_a [N, 2], lse_b [M, 2]: of the student's logits, of the teacher's
+ * z = s a b^T, t = r ta tb^T. Rows: loss_i = lse(z_i) - sum_j softmax(t_i)_j z_ij; columns likewise. loss =
+ * (mean over rows + mean over the first N (1 + more) columns) / 2: later columns are texts of no picture, and
+ * only others of a row. The teacher's inputs are constants: they get no gradient. Tiled: neither z nor t is
+ * stored. */
+typedef struct kin_distill_attr { int more; /* as in infonce */ } kin_distill_attr;
 
 /* siglip (Zhai et al. 2023): loss = -1/N sum_ij log sigmoid(y_ij (s a_i.b_j + bias)), s = exp(logit_scale),
  * y = 1 on the diagonal, else -1.  a [N, E], b [M, E] (M >= N), logit_scale, bias scalars -> loss. Tiled. */

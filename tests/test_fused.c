@@ -375,6 +375,74 @@ static void infonce_is_two_cross_entropies(void **state)
     }
 }
 
+/* ---- distill is two cross-entropies against the softmax of the teacher's matrix ---- */
+
+/* q[row] = softmax of z[row]; both [n, m]. */
+static void softmax_rows(const kin_tensor *q, const kin_tensor *z)
+{
+    const int64_t n = z->dim[0], m = z->dim[1];
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0.0, most = -INFINITY;
+        for (int64_t j = 0; j < m; j++) most = fmax(most, op_value(z, i * m + j));
+        for (int64_t j = 0; j < m; j++) sum += exp(op_value(z, i * m + j) - most);
+        for (int64_t j = 0; j < m; j++) op_set(q, i * m + j, exp(op_value(z, i * m + j) - most) / sum);
+    }
+}
+
+/* z [PAIRS, PAIRS] = e^scale a b^T, by a linear op that is left open in *product. */
+static void logits_of(op_case *product, const kin_tensor *a, const kin_tensor *b, double scale,
+                      const kin_tensor *z)
+{
+    op_copy(&product->in[0], a);
+    op_copy(&product->in[1], b);
+    op_case_forward(product);
+    for (int64_t k = 0; k < kin_count(z); k++) op_set(z, k, exp(scale) * op_value(&product->out[0], k));
+}
+
+static void distill_is_two_cross_entropies(void **state)
+{
+    (void)state;
+    enum { PAIRS = 37, WIDTH = 11 };
+    for (int i = 0; i < count; i++) {
+        const kin_distill_attr attr = {0};
+        const kin_target_attr ce = {.kind = KIN_TARGET_CE};
+        const kin_linear_attr linear_attr = {.act = KIN_ACT_none};
+        const kin_shape e = F32(2, N(PAIRS), N(WIDTH)), z = F32(2, N(PAIRS), N(PAIRS));
+        op_case loss =
+            make(backends[i], KIN_OP_distill, "distill", &attr, SHAPES(e, e, F32(0), e, e, F32(0)));
+        op_case product = make(backends[i], KIN_OP_linear, "product", &linear_attr, SHAPES(e, e, KIN_ABSENT));
+        op_case rows = make(backends[i], KIN_OP_target, "rows", &ce, SHAPES(z, z));
+        op_case columns = make(backends[i], KIN_OP_target, "columns", &ce, SHAPES(z, z));
+        op_set(&loss.in[2], 0, 0.5);
+        op_set(&loss.in[5], 0, -0.5);
+        const double s = exp(0.5), d = op_value(&loss.dout[0], 0);
+        logits_of(&product, &loss.in[3], &loss.in[4], -0.5, &rows.in[0]);
+        transpose(&columns.in[0], &rows.in[0]);
+        softmax_rows(&rows.in[1], &rows.in[0]);
+        softmax_rows(&columns.in[1], &columns.in[0]);
+        logits_of(&product, &loss.in[0], &loss.in[1], 0.5, &rows.in[0]);
+        transpose(&columns.in[0], &rows.in[0]);
+        op_set(&rows.dout[0], 0, 0.5 * d);
+        op_set(&columns.dout[0], 0, 0.5 * d);
+        forward_and_backward(&rows);
+        forward_and_backward(&columns);
+        forward_and_backward(&loss);
+        for (int64_t k = 0; k < kin_count(&rows.in[0]); k++) {
+            const int64_t t = k % PAIRS * PAIRS + k / PAIRS;
+            op_set(&product.dout[0], k, s * (op_value(&rows.din[0], k) + op_value(&columns.din[0], t)));
+        }
+        forward_and_backward(&product);
+        op_set(&rows.out[0], 0, 0.5 * (op_value(&rows.out[0], 0) + op_value(&columns.out[0], 0)));
+        agree(&loss, true, 0, &loss.out[0], &rows.out[0]);
+        agree(&loss, false, 0, &loss.din[0], &product.din[0]);
+        agree(&loss, false, 1, &loss.din[1], &product.din[1]);
+        op_case_close(&loss);
+        op_case_close(&product);
+        op_case_close(&rows);
+        op_case_close(&columns);
+    }
+}
+
 /* ---- embedding is two takes and an add
  * ------------------------------------------------------------------------ */
 
@@ -471,10 +539,15 @@ static void patches_are_kept_evenly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linear_with_activation),  cmocka_unit_test(linear_of_either_layout),
-        cmocka_unit_test(norms_with_residual),     cmocka_unit_test(attention_in_every_form),
-        cmocka_unit_test(convolution_of_patches),  cmocka_unit_test(infonce_is_two_cross_entropies),
-        cmocka_unit_test(embedding_is_two_takes),  cmocka_unit_test(dropout_keeps_its_share),
+        cmocka_unit_test(linear_with_activation),
+        cmocka_unit_test(linear_of_either_layout),
+        cmocka_unit_test(norms_with_residual),
+        cmocka_unit_test(attention_in_every_form),
+        cmocka_unit_test(convolution_of_patches),
+        cmocka_unit_test(infonce_is_two_cross_entropies),
+        cmocka_unit_test(distill_is_two_cross_entropies),
+        cmocka_unit_test(embedding_is_two_takes),
+        cmocka_unit_test(dropout_keeps_its_share),
         cmocka_unit_test(patches_are_kept_evenly),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -158,6 +158,6 @@ void CPU(infonce_bwd)(const kin_call *c)
     count_positives(c, p, counted);
     p[rows + columns] = (double)counted[0];
     p[rows + columns + 1] = (double)counted[1];
-    spread(c, expf(*(const float *)c->in[2].ptr), gradient, sums, wanted(c, 2));
+    spread(c, expf(*(const float *)c->in[2].ptr), 0.0f, gradient, sums, wanted(c, 2));
     if (wanted(c, 2)) put(c->din[2].ptr, (float)total(sums, rows, 0), adds(c, 2));
 }

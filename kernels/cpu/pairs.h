@@ -6,12 +6,14 @@
 #include "kernels/cpu/cpu.h"
 
 enum { LINES = 96, ACROSS = 256 }; /* of a tile: 96 KiB of logits */
+enum { TEACHER = LINES * ACROSS }; /* where those of a teacher lie beside them */
 
-/* z [lines, ACROSS]: alpha times the products of these lines with others k.from .. k.to - 1. */
-static inline void products(const kin_call *c, bool down, span line, span k, float alpha, float *z)
+/* z [lines, ACROSS]: alpha times the products of these lines with others k.from .. k.to - 1, of inputs a and
+ * a + 1. */
+static inline void products_of(const kin_call *c, int a, bool down, span line, span k, float alpha, float *z)
 {
-    const int64_t width = c->in[0].dim[1];
-    const float *lines = c->in[down ? 1 : 0].ptr, *others = c->in[down ? 0 : 1].ptr;
+    const int64_t width = c->in[a].dim[1];
+    const float *lines = c->in[down ? a + 1 : a].ptr, *others = c->in[down ? a : a + 1].ptr;
     CPU(gemm)
     (c->dev, &(product){.tb = true,
                         .m = line.to - line.from,
@@ -26,13 +28,18 @@ static inline void products(const kin_call *c, bool down, span line, span k, flo
                         .ldc = ACROSS});
 }
 
+static inline void products(const kin_call *c, bool down, span line, span k, float alpha, float *z)
+{
+    products_of(c, 0, down, line, k, alpha, z);
+}
+
 /* From logits z of one line with k.from .. k.to - 1 to the gradients of these logits, in place. sum [2]: what
  * the loss adds up along the line. */
 typedef void (*gradient_fn)(const kin_call *c, bool down, int64_t line, span k, float *z, double *sum);
 
 /* Gradients of a and b from those of the logits (scale times the products). sums [rows, 2] is written along
- * the rows. */
-static inline void spread(const kin_call *c, float scale, gradient_fn gradient, double *sums,
+ * the rows. teacher: logits of inputs 3 and 4 times this lie at z + TEACHER; 0: there are none. */
+static inline void spread(const kin_call *c, float scale, float teacher, gradient_fn gradient, double *sums,
                           bool sums_wanted)
 {
     const int64_t width = c->in[0].dim[1];
@@ -51,6 +58,7 @@ static inline void spread(const kin_call *c, float scale, gradient_fn gradient, 
             for (int64_t j = 0; j < pieces_of(others, ACROSS); j++) {
                 const span k = piece(others, ACROSS, j);
                 products(c, down, line, k, scale, z);
+                if (teacher > 0.0f) products_of(c, 3, down, line, k, teacher, z + TEACHER);
                 for (int64_t i = line.from; i < line.to; i++)
                     gradient(c, down, i, k, z + (i - line.from) * ACROSS, down ? unused : sums + 2 * i);
                 if (to) CPU(gemm)

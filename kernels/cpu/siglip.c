@@ -68,7 +68,7 @@ void CPU(siglip_bwd)(const kin_call *c)
     const int64_t rows = c->in[0].dim[0];
     if (no_cotangent(c, 4)) return;
     double *sums = c->scratch;
-    spread(c, expf(*(const float *)c->in[2].ptr), gradient, sums, wanted(c, 2) || wanted(c, 3));
+    spread(c, expf(*(const float *)c->in[2].ptr), 0.0f, gradient, sums, wanted(c, 2) || wanted(c, 3));
     if (wanted(c, 2)) put(c->din[2].ptr, (float)total(sums, rows, 0), adds(c, 2));
     if (wanted(c, 3)) put(c->din[3].ptr, (float)total(sums, rows, 1), adds(c, 3));
 }

@@ -48,9 +48,7 @@ static __global__ void infonce_start(infonce_args a)
     const int64_t mine = down ? l - a.n : l, others = down ? a.n : a.m;
     int count = 0;
     if (!a.ga)
-        count = threadIdx.x % 32   ? 0
-                : !down            ? 1 + a.more
-                : kin_infonce_row(mine, a.n, a.more) < a.n;
+        count = threadIdx.x % 32 ? 0 : !down ? 1 + a.more : kin_infonce_row(mine, a.n, a.more) < a.n;
     else
         for (int64_t k = threadIdx.x % 32; k < others; k += 32)
             count += down ? positive(a, k, mine) : positive(a, mine, k);
@@ -168,7 +166,7 @@ void kin_cuda_infonce_fwd(const kin_call *c)
     const infonce_args a = args_of(c);
     kin_cuda_dev *d = dev_of(c);
     count(c, a);
-    each_tile(c, [&](const tile &t) {
+    each_tile(c, false, [&](const tile &t) {
         RUN(d, dim3((unsigned)t.rows), dim3(128), 0, infonce_rows, a, t);
         RUN(d, dim3(blocks_for(t.cols, COLUMNS)), dim3(COLUMNS, DOWN), 0, infonce_columns, a, t);
     });
@@ -220,7 +218,7 @@ void kin_cuda_infonce_bwd(const kin_call *c)
     const infonce_args a = args_of(c);
     kin_cuda_dev *d = dev_of(c);
     count(c, a);
-    each_tile(c, [&](const tile &t) {
+    each_tile(c, false, [&](const tile &t) {
         RUN(d, dim3((unsigned)t.rows), dim3(128), 0, infonce_gradient, a, t, ptr<const float>(c->out[1]),
             ptr<const float>(c->out[2]), ptr<const float>(c->dout[0]));
         spread(c, t);

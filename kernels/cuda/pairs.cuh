@@ -4,23 +4,35 @@
 #define KIN_CUDA_PAIRS_H
 #include "kernels/cuda/reduce.cuh"
 
-/* Rows row0 .. row0 + rows - 1 by columns col0 .. col0 + cols - 1; z [rows, cols]. */
+/* Rows row0 .. row0 + rows - 1 by columns col0 .. col0 + cols - 1; z, teacher [rows, cols]. */
 typedef struct tile {
     int64_t row0, rows, col0, cols;
-    float *z;
+    float *z, *teacher;
 } tile;
 
-/* f(tile) for all tiles, in the order of rows, then columns; z holds the products. */
-template <class F> static void each_tile(const kin_call *c, F f)
+/* z = the products of a tile's rows and columns, of inputs a and a + 1. */
+static inline void products_of(const kin_call *c, int a, const tile &t, float *z)
 {
-    const int64_t n = c->in[0].dim[0], m = c->in[1].dim[0], width = c->in[0].dim[1];
-    kin_cuda_dev *d = dev_of(c);
-    for (int64_t i = 0; i < n; i += KIN_CUDA_TILE)
+    const int64_t width = c->in[a].dim[1];
+    kin_cuda_gemm(dev_of(c),
+                  {false, true, false, t.rows, t.cols, width, ptr<const float>(c->in[a]) + t.row0 * width,
+                   width, ptr<const float>(c->in[a + 1]) + t.col0 * width, width, z, t.cols, KIN_F32,
+                   KIN_F32});
+}
+
+/* f(tile) for all tiles, in the order of rows, then columns; z holds the products. With a teacher tiles are
+ * half as high, and below them lie the products of inputs 3 and 4. */
+template <class F> static void each_tile(const kin_call *c, bool teacher, F f)
+{
+    const int64_t n = c->in[0].dim[0], m = c->in[1].dim[0], high = KIN_CUDA_TILE / (teacher ? 2 : 1);
+    float *z = dev_of(c)->tile;
+    for (int64_t i = 0; i < n; i += high)
         for (int64_t j = 0; j < m; j += KIN_CUDA_TILE) {
-            const tile t = {i, kin_min64(KIN_CUDA_TILE, n - i), j, kin_min64(KIN_CUDA_TILE, m - j), d->tile};
-            kin_cuda_gemm(d, {false, true, false, t.rows, t.cols, width,
-                              ptr<const float>(c->in[0]) + i * width, width,
-                              ptr<const float>(c->in[1]) + j * width, width, t.z, t.cols, KIN_F32, KIN_F32});
+            const tile t = {i, kin_min64(high, n - i),
+                            j, kin_min64(KIN_CUDA_TILE, m - j),
+                            z, teacher ? z + high * KIN_CUDA_TILE : nullptr};
+            products_of(c, 0, t, t.z);
+            if (teacher) products_of(c, 3, t, t.teacher);
             f(t);
         }
 }

@@ -42,7 +42,7 @@ static __global__ void siglip_total(int64_t n, const double *sums, double by, fl
 
 static void rows(const kin_call *c, const float *dloss)
 {
-    each_tile(c, [&](const tile &t) {
+    each_tile(c, false, [&](const tile &t) {
         RUN(dev_of(c), dim3((unsigned)t.rows), dim3(128), 0, siglip_rows, t, c->in[0].dim[0],
             ptr<const float>(c->in[2]), ptr<const float>(c->in[3]), dloss, (double *)c->scratch);
         if (dloss) spread(c, t);

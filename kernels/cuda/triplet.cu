@@ -69,7 +69,7 @@ void kin_cuda_triplet_fwd(const kin_call *c)
     kin_cuda_dev *d = dev_of(c);
     RUN(d, dim3(blocks_for(n, 4)), dim3(128), 0, triplet_own, n, width, ptr<const float>(c->in[0]),
         ptr<const float>(c->in[1]), own, most, hard_a, hard_b);
-    each_tile(c, [&](const tile &t) {
+    each_tile(c, false, [&](const tile &t) {
         RUN(d, dim3((unsigned)t.rows), dim3(128), 0, triplet_lines, t, false, margin, own, most, hard_a);
         RUN(d, dim3((unsigned)t.cols), dim3(128), 0, triplet_lines, t, true, margin, own, most + n, hard_b);
     });

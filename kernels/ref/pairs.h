@@ -4,13 +4,19 @@
 #define KIN_REF_PAIRS_H
 #include "kernels/ref/ref.h"
 
-static inline double product(const kin_call *c, int64_t i, int64_t j)
+/* Of inputs a and a + 1. */
+static inline double product_of(const kin_call *c, int a, int64_t i, int64_t j)
 {
-    const int64_t width = c->in[0].dim[1];
+    const int64_t width = c->in[a].dim[1];
     double s = 0.0;
     for (int64_t k = 0; k < width; k++)
-        s += (double)get(&c->in[0], i * width + k) * (double)get(&c->in[1], j * width + k);
+        s += (double)get(&c->in[a], i * width + k) * (double)get(&c->in[a + 1], j * width + k);
     return s;
+}
+
+static inline double product(const kin_call *c, int64_t i, int64_t j)
+{
+    return product_of(c, 0, i, j);
 }
 
 /* cell(i, j): the gradient of a_i . b_j. row: E doubles of scratch.  da_i = sum_j cell b_j; db_j = sum_i cell

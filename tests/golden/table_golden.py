@@ -62,7 +62,7 @@ def linear(a, x, w, b, *_):
     return [act(kind, z if b is None else z + b)]
 
 
-def attention(a, q, k, v, q_off, k_off):
+def attention(a, q, k, v, q_off, k_off, *_):
     scale, causal, tq, tk, _ = struct.unpack("fiqqq", a)
     if k is None:
         q, k, v = q[:, 0], q[:, 1], q[:, 2]
@@ -205,7 +205,7 @@ def one_way(z, positive, eps):
     return loss[has].mean() if has.any() else torch.zeros((), dtype=torch.float64)
 
 
-def infonce(a, x, y, s, ga, gb):
+def infonce(a, x, y, s, ga, gb, *_):
     z = torch.exp(s) * x @ y.T
     eps, more = struct.unpack("fi", a)
     n = z.shape[0]
@@ -215,6 +215,14 @@ def infonce(a, x, y, s, ga, gb):
     if ga is not None:
         positive = (ga[:, None] == gb[None]) & (gb >= 0)[None]
     return [(one_way(z, positive.double(), eps) + one_way(z.T, positive.T.double(), eps)) / 2]
+
+
+def distill(a, x, y, s, tx, ty, r):
+    more = struct.unpack("i", a)[0]
+    z, t = torch.exp(s) * x @ y.T, (torch.exp(r) * tx @ ty.T).detach()
+    rows = -(F.softmax(t, 1) * F.log_softmax(z, 1)).sum(1)
+    columns = -(F.softmax(t, 0) * F.log_softmax(z, 0)).sum(0)[: x.shape[0] * (1 + more)]
+    return [(rows.mean() + columns.mean()) / 2]
 
 
 def siglip(a, x, y, s, bias, *_):
@@ -260,7 +268,7 @@ def cast(a, x, *_):
 OPS = dict(
     linear=linear, attention=attention, layernorm=layernorm, rmsnorm=rmsnorm, batchnorm=batchnorm, l2norm=l2norm, embedding=embedding,
     tokens=tokens, repeat=repeat, patchify=patchify, patch_drop=patch_drop, conv2d=conv2d, dropout=dropout, pool=pool,
-    concat=concat, slice=slice_, take=take, infonce=infonce, siglip=siglip, triplet=triplet, xent=xent, cast=cast,
+    concat=concat, slice=slice_, take=take, infonce=infonce, distill=distill, siglip=siglip, triplet=triplet, xent=xent, cast=cast,
     target=target,
     act=lambda a, x, *_: [act(struct.unpack("i", a)[0], x)],
     add=lambda a, x, y, *_: [x + y],
@@ -282,7 +290,7 @@ def main():
     with open(sys.argv[1]) as f, open("tests/golden/table.bin", "wb") as out:
         for line in f:
             case = json.loads(line)
-            ins = [tensor(case[f"in{i}"], case["diff"] >> i & 1) for i in range(5)]
+            ins = [tensor(case[f"in{i}"], case["diff"] >> i & 1) for i in range(6)]
             more = {"sample0": case["sample0"]} if case["op"] in ("dropout", "patch_drop") else {}
             ys = OPS[case["op"]](bytes.fromhex(case["attr"]), *ins, **more)
             total, arrays = 0.0, []
@@ -293,7 +301,7 @@ def main():
                 total = total + (y * tensor(case[f"dout{o}"], False)).sum()
             if case["diff"]:
                 total.backward()
-            for i in range(5):
+            for i in range(6):
                 if case["diff"] >> i & 1:
                     g = ins[i].grad if ins[i].grad is not None else torch.zeros_like(ins[i])
                     arrays.append(g.reshape(-1))
