@@ -65,11 +65,28 @@ kin_val kin_encode_texts(kin_graph *g, const kin_model_cfg *m, int64_t texts, in
     return kin_normalised(g, "text_embedding", kin_text_tower(g, m, ids, off).embedding);
 }
 
+/* f32, of the rows of that embedding. */
+static kin_val teacher(kin_graph *g, const char *name, kin_val of)
+{
+    kin_shape s = *kin_shape_of(g, of);
+    s.dtype = KIN_F32;
+    return kin_input(g, name, s, false);
+}
+
+kin_val kin_distilled(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss, const kin_loss_cfg *c,
+                      kin_val images, kin_val texts)
+{
+    if (c->distill == KIN_DISTILL_NONE || g->failed) return KIN_NONE;
+    return loss->distill(g, m, c, images, texts, teacher(g, "teacher images", images),
+                         teacher(g, "teacher texts", texts));
+}
+
 kin_dual kin_dual_encoder(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
                           const kin_loss_cfg *c, int64_t images, int64_t texts, int64_t tokens)
 {
     kin_dual d = {.images = kin_encode_images(g, m, images), .texts = kin_encode_texts(g, m, texts, tokens)};
     d.loss = loss->build(g, m, c, d.images, d.texts);
+    d.distill = kin_distilled(g, m, loss, c, d.images, d.texts);
     return d;
 }
 
@@ -81,5 +98,6 @@ kin_dual kin_dual_loss(kin_graph *g, const kin_model_cfg *m, const kin_loss_row 
         .images = kin_input(g, "images", kin_rows_of(g, KIN_F32, rows, 1, 0, 2, m->embed_dim), true),
         .texts = kin_input(g, "texts", kin_rows_of(g, KIN_F32, count, 1, 0, 2, m->embed_dim), true)};
     d.loss = loss->build(g, m, c, d.images, d.texts);
+    d.distill = kin_distilled(g, m, loss, c, d.images, d.texts);
     return d;
 }

@@ -23,6 +23,7 @@ kin_val kin_texts_input(kin_graph *g, int64_t texts, int64_t tokens, kin_val *of
  */
 typedef struct kin_dual {
     kin_val images, texts, loss;
+    kin_val distill; /* KIN_NONE without c->distill */
 } kin_dual;
 kin_dual kin_dual_encoder(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
                           const kin_loss_cfg *c, int64_t images, int64_t texts, int64_t tokens);
@@ -30,5 +31,11 @@ kin_dual kin_dual_encoder(kin_graph *g, const kin_model_cfg *m, const kin_loss_r
  * wanted): the middle of GradCache. */
 kin_dual kin_dual_loss(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss, const kin_loss_cfg *c,
                        int64_t images, int64_t texts);
+
+/* The loss against a teacher, whose rows are inputs "teacher images" [N, E], "teacher texts" [M, E] with the
+ * row symbols of these embeddings; KIN_NONE without c->distill. With KIN_DISTILL_TEXTS both inputs may be the
+ * same memory: caption i of the first N is picture i's. */
+kin_val kin_distilled(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss, const kin_loss_cfg *c,
+                      kin_val images, kin_val texts);
 
 #endif

@@ -58,6 +58,7 @@ kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_
         out.image = kin_op1(g, take, "itc_images", NULL, in.image.embedding, i);
         out.text = kin_op1(g, take, "itc_texts", NULL, in.text.embedding, t);
         if (want->losses) out.loss[KIN_ITC] = loss->build(g, m, c, out.image, out.text);
+        if (want->losses) out.distill = kin_distilled(g, m, loss, c, out.image, out.text);
     }
     bool asked = false;
     for (int k = KIN_ITM; k < KIN_OBJECTIVES; k++) asked |= want->head[k];

@@ -16,6 +16,7 @@ typedef struct kin_fused_model {
     kin_val image, text;            /* [itc images, E], [itc texts, E]; only with itc */
     kin_val logits[KIN_OBJECTIVES]; /* itm [P, 2], mlm [words, V], mim [patches, 3 p p], cls [P, classes] */
     kin_val loss[KIN_OBJECTIVES];   /* scalars */
+    kin_val distill; /* itc against a teacher (kin_distilled), of rows "itc images", "itc texts"; or NONE */
 } kin_fused_model;
 
 /* Inputs: of the towers (nn/dual_encoder.h), of the wiring (nn/fusion.h), of the heads (nn/head.h); for itc

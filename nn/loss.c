@@ -10,11 +10,24 @@ static kin_val logit_scale(kin_graph *g, const kin_model_cfg *m)
     return kin_weight(g, "logit_scale", kin_init_const(m->logit_scale), 0);
 }
 
+static int more_captions(const kin_loss_cfg *c)
+{
+    return c->captions > 1 ? c->captions - 1 : 0;
+}
+
 static kin_val infonce(kin_graph *g, const kin_model_cfg *m, const kin_loss_cfg *c, kin_val images,
                        kin_val texts)
 {
-    const kin_infonce_attr attr = {.smoothing = c->smoothing, .more = c->captions > 1 ? c->captions - 1 : 0};
+    const kin_infonce_attr attr = {.smoothing = c->smoothing, .more = more_captions(c)};
     return kin_op1(g, infonce, "loss", &attr, images, texts, logit_scale(g, m));
+}
+
+static kin_val distill(kin_graph *g, const kin_model_cfg *m, const kin_loss_cfg *c, kin_val images,
+                       kin_val texts, kin_val teacher_images, kin_val teacher_texts)
+{
+    const kin_distill_attr attr = {.more = more_captions(c)};
+    const kin_val scale = logit_scale(g, m);
+    return kin_op1(g, distill, "distill", &attr, images, texts, scale, teacher_images, teacher_texts, scale);
 }
 
 static double infonce_chance(const kin_loss_cfg *c, int64_t n, int64_t m)
@@ -54,10 +67,10 @@ static double triplet_chance(const kin_loss_cfg *c, int64_t n, int64_t m)
 }
 
 const kin_loss_row kin_losses[] = {
-    {"infonce", true, true, infonce, infonce_chance},
-    {"siglip", true, false, siglip, siglip_chance},
-    {"triplet", false, false, triplet, triplet_chance},
-    {NULL, false, false, NULL, NULL},
+    {"infonce", true, true, infonce, distill, infonce_chance},
+    {"siglip", true, false, siglip, NULL, siglip_chance},
+    {"triplet", false, false, triplet, NULL, triplet_chance},
+    {NULL, false, false, NULL, NULL, NULL},
 };
 
 const kin_loss_row *kin_loss_find(const char *name)

@@ -73,6 +73,15 @@ static void slips_are_explained(void **state)
          "kin train: sanity: --sanity looks at embeddings, and fusion joint makes none\n", 1},
         {"train --train-data pairs --model tiny --batch 2 --steps 1 --captions 2 --loss siglip",
          "kin train: captions = 2, but loss siglip takes one caption a picture; use loss = infonce\n", 1},
+        {"train --train-data pairs --model tiny --batch 2 --steps 1 --distill 0.4",
+         "kin train: distill = 0.4 takes its targets from the averaged weights, and ema = 0 keeps none; "
+         "ema = 0.995, say\n",
+         1},
+        {"train --train-data pairs --model tiny --batch 2 --steps 1 --distill 0.4 --ema 0.9 --loss siglip",
+         "kin train: distill = 0.4, but loss siglip has no soft targets; use loss = infonce\n", 1},
+        {"train --train-data scenes:match,count=64,seed=1,size=32 --model scenes-32 --batch 2 --steps 1 "
+         "--model.fusion.kind late --loss.itm 1 --loss.itc 0 --distill 0.4 --ema 0.9",
+         "kin train: distill = 0.4 softens the targets of loss.itc, and loss.itc = 0\n", 1},
         {"embed --model tiny --texts binary --out x.npy",
          "kin embed: binary: not a text file (it has NUL bytes; UTF-8 is read)\n", 1},
         {"embed --model tiny --texts empty --out x.npy",

@@ -39,6 +39,8 @@ typedef struct variant {
     int64_t chunk, batch, texts;
     int captions;
     const char *model; /* NULL: the golden one */
+    kin_distill distill;
+    double alpha;
 } variant;
 
 /* Numbers that every type holds exactly, as in the script. */
@@ -63,6 +65,24 @@ static void set_weights(rig *r)
     }
 }
 
+/* The average: each weight moved a little, its own way. (kin_param_set writes both.) */
+static void make_teacher(rig *r)
+{
+    for (int i = 0; i < r->params->count; i++) {
+        const kin_param *p = &r->params->param[i];
+        const size_t bytes = (size_t)p->count * kin_dtype_size(r->backend->real);
+        float *v = malloc((size_t)p->count * sizeof *v);
+        void *own = malloc(bytes);
+        memcpy(own, kin_param_value(r->params, i), bytes);
+        assert_int_equal(kin_param_get(&r->cx, r->params, i, false, v), KIN_OK);
+        for (int64_t k = 0; k < p->count; k++) v[k] *= 1.0f + 0.25f * (float)((k + 3 * i) % 5 - 2);
+        assert_int_equal(kin_param_set(&r->cx, r->params, i, v), KIN_OK);
+        memcpy(kin_param_value(r->params, i), own, bytes);
+        free(own);
+        free(v);
+    }
+}
+
 static void open_rig(rig *r, kin_backend *backend, variant how)
 {
     *r = (rig){.backend = backend};
@@ -79,16 +99,18 @@ static void open_rig(rig *r, kin_backend *backend, variant how)
     r->params = kin_params_new(&r->cx);
     assert_int_equal(kin_register_weights(&r->cx, r->params, &cfg, loss), KIN_OK);
     if (how.freeze) assert_true(kin_params_freeze(r->params, how.freeze) > 0);
-    assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, false), KIN_OK);
+    assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, how.distill != 0), KIN_OK);
     set_weights(r);
+    if (how.distill) make_teacher(r);
     r->programs = (kin_programs){.cfg = cfg,
                                  .recompute = how.recompute,
                                  .loss = loss,
                                  .params = r->params,
                                  .backend = backend,
-                                 .loss_cfg = {.captions = how.captions}};
+                                 .loss_cfg = {.captions = how.captions, .distill = how.distill}};
     const int64_t batch = how.batch ? how.batch : B, texts = how.texts ? how.texts : batch;
     assert_int_equal(kin_stepper_open(&r->cx, &r->stepper, &r->programs, batch, texts, how.chunk), KIN_OK);
+    r->stepper.alpha = how.alpha;
 }
 
 static void close_rig(rig *r)
@@ -377,6 +399,126 @@ static void test_gradcache_with_captions(void **state)
     close_rig(&other);
 }
 
+/* ---- momentum distillation ---- */
+
+/* What the teacher (the average) makes of the batch, on rig r: both embeddings, in turn. */
+static void teacher_embeds(rig *r, const kin_pairs *p, double *image, double *text)
+{
+    kin_params_swap_ema(r->params);
+    embeddings(r, p, false, image);
+    embeddings(r, p, true, text);
+    kin_params_swap_ema(r->params);
+}
+
+static double dot(const double *a, const double *b)
+{
+    double sum = 0.0;
+    for (int e = 0; e < E; e++) sum += a[e] * b[e];
+    return sum;
+}
+
+/* The loss from its definition: targets (1 - alpha) hard + alpha softmax(teacher), both ways. */
+static double distilled(const double *a, const double *b, const double *ta, const double *tb, double alpha)
+{
+    double loss = 0.0;
+    for (int line = 0; line < 2 * B; line++) {
+        const bool down = line >= B;
+        double z[B], t[B], sum = 0.0, taught = 0.0;
+        for (int k = 0; k < B; k++) {
+            const int i = down ? k : line, j = down ? line - B : k;
+            z[k] = exp(2.0) * dot(a + i * E, b + j * E);
+            t[k] = exp(2.0) * dot(ta + i * E, tb + j * E);
+            sum += exp(z[k]);
+            taught += exp(t[k]);
+        }
+        for (int k = 0; k < B; k++)
+            loss += ((k == line % B ? 1.0 - alpha : 0.0) + alpha * exp(t[k]) / taught) * (log(sum) - z[k]);
+    }
+    return loss / (2.0 * B);
+}
+
+static void test_distill_is_its_definition(void **state)
+{
+    (void)state;
+    const kin_pairs p = make_pairs(B, B);
+    double image[B * E], text[B * E], teacher_image[B * E], teacher_text[B * E];
+    for (int texts = 0; texts < 2; texts++) {
+        rig r;
+        open_rig(&r, ref64(),
+                 (variant){.distill = texts ? KIN_DISTILL_TEXTS : KIN_DISTILL_TOWERS, .alpha = 0.375});
+        embeddings(&r, &p, false, image);
+        embeddings(&r, &p, true, text);
+        teacher_embeds(&r, &p, teacher_image, teacher_text);
+        const double hard = distilled(image, text, text, text, 0.0);
+        const double want = distilled(image, text, texts ? teacher_text : teacher_image, teacher_text, 0.375);
+        close_to(step(&r, &p), want, 1e-12, "distilled loss");
+        assert_true(fabs(want - hard) > 1e-3);
+        r.stepper.alpha = 0.0;
+        close_to(step(&r, &p), hard, 1e-12, "loss at alpha 0");
+        close_rig(&r);
+    }
+}
+
+/* The gradient is that of the student alone, and the average is as it was: moving a weight of either. */
+static void test_distill_teaches_the_student_alone(void **state)
+{
+    (void)state;
+    const kin_pairs p = make_pairs(B, B);
+    rig r;
+    open_rig(&r, ref64(), (variant){.distill = KIN_DISTILL_TOWERS, .alpha = 0.375});
+    static const char *const names[] = {"visual.proj", "token_embedding.weight",
+                                        "transformer.resblocks.0.mlp.c_fc.bias"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const int i = kin_params_find(r.params, names[k]);
+        assert_true(i >= 0);
+        step(&r, &p);
+        const double slope = element(&r, kin_param_grad(r.params, i), 40), h = 1e-4;
+        double *value = (double *)kin_param_value(r.params, i) + 40, *average = kin_param_ema(r.params, i);
+        const double was = *value, mean = average[40];
+        *value = was + h;
+        const double up = step(&r, &p);
+        *value = was - h;
+        const double down = step(&r, &p);
+        *value = was;
+        close_to(slope, (up - down) / (2.0 * h), 1e-6, names[k]);
+        assert_true(average[40] == mean && *value == was);
+    }
+    close_rig(&r);
+}
+
+static void test_distill_in_chunks(void **state)
+{
+    (void)state;
+    const kin_pairs p = make_pairs(11, 28); /* two captions each, and six texts of no picture */
+    for (int texts = 0; texts < 2; texts++) {
+        const variant how = {.batch = 12,
+                             .texts = 30,
+                             .captions = 2,
+                             .distill = texts ? KIN_DISTILL_TEXTS : KIN_DISTILL_TOWERS,
+                             .alpha = 0.5};
+        rig full;
+        open_rig(&full, ref64(), how);
+        const double loss = step(&full, &p);
+        for (int64_t chunk = 1; chunk < 12; chunk += 5) {
+            variant chunked = how;
+            rig parts;
+            chunked.chunk = chunk;
+            open_rig(&parts, ref64(), chunked);
+            assert_true(fabs(step(&parts, &p) - loss) <= 1e-12 * loss);
+            const double differ = gradients_differ(&full, &parts);
+            if (!(differ < 1e-12)) fail_msg("chunks of %d: gradients differ by %.3g", (int)chunk, differ);
+            close_rig(&parts);
+        }
+        rig fast;
+        open_rig(&fast, cpu(2), how);
+        assert_true(fabs(step(&fast, &p) - loss) <= 1e-5 * loss);
+        const double differ = gradients_differ(&full, &fast);
+        if (!(differ < 1e-4)) fail_msg("the CPU's gradients differ by %.3g", differ);
+        close_rig(&fast);
+        close_rig(&full);
+    }
+}
+
 /* Every chunk draws what its pairs draw in the full batch, in both passes. */
 static void test_gradcache_draws_as_the_full_batch(void **state)
 {
@@ -608,6 +750,9 @@ int main(void)
         cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_gradcache_is_the_full_batch),
         cmocka_unit_test(test_gradcache_with_captions),
+        cmocka_unit_test(test_distill_is_its_definition),
+        cmocka_unit_test(test_distill_teaches_the_student_alone),
+        cmocka_unit_test(test_distill_in_chunks),
         cmocka_unit_test(test_gradcache_draws_as_the_full_batch),
         cmocka_unit_test(test_stem_with_blocks),
         cmocka_unit_test(test_loss_memory_is_linear),

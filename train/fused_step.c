@@ -3,6 +3,8 @@
 #include <string.h>
 
 enum { LINE = 64 };
+/* Of io: losses, their cotangents, the loss against a teacher and its. */
+enum { SOFT = 2 * KIN_OBJECTIVES, D_SOFT, LINES };
 
 static const char *const loss_names[] = {"itc loss", "itm loss", "mlm loss", "mim loss", "cls loss"};
 static const char *const seed_names[] = {"d itc loss", "d itm loss", "d mlm loss", "d mim loss",
@@ -45,7 +47,7 @@ kin_status kin_fused_stepper_open(kin_ctx *cx, kin_fused_stepper *s, kin_program
     *want = (kin_fused_want){.losses = true, .features = cfg->wiring.want.features};
     for (int k = 0; k < KIN_OBJECTIVES; k++) want->head[k] = cfg->weight[k] > 0.0;
     KIN_TRY(kin_wiring_open(cx, &s->wiring, m, &s->cfg.wiring, pairs, texts));
-    s->io_bytes = 2 * KIN_OBJECTIVES * LINE;
+    s->io_bytes = LINES * LINE;
     s->io = p->backend->alloc(p->backend, s->io_bytes);
     if (!s->io)
         return kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for losses", (long long)s->io_bytes);
@@ -121,6 +123,22 @@ static kin_program *program_for(kin_ctx *cx, kin_fused_stepper *s)
     return kin_programs_fused(cx, s->programs, true, &s->cfg.wiring.want, &z);
 }
 
+static bool teaches(const kin_fused_stepper *s)
+{
+    return s->programs->loss_cfg.distill != KIN_DISTILL_NONE && s->cfg.weight[KIN_ITC] > 0.0;
+}
+
+static kin_status bind_teacher(kin_ctx *cx, const kin_fused_stepper *s, kin_program *program)
+{
+    const double weight = s->cfg.weight[KIN_ITC];
+    put_number(s, line(s, KIN_OBJECTIVES + KIN_ITC), weight * (1.0 - s->alpha));
+    put_number(s, line(s, D_SOFT), weight * s->alpha);
+    KIN_TRY(kin_program_bind(cx, program, "distill loss", line(s, SOFT)));
+    KIN_TRY(kin_program_bind(cx, program, "d distill loss", line(s, D_SOFT)));
+    KIN_TRY(kin_program_bind(cx, program, "teacher images", s->teacher_images));
+    return kin_program_bind(cx, program, "teacher texts", s->teacher_texts);
+}
+
 static double chance_of(const kin_fused_stepper *s)
 {
     const kin_wiring *w = &s->wiring;
@@ -150,6 +168,7 @@ kin_status kin_fused_stepper_run(kin_ctx *cx, kin_fused_stepper *s, const kin_pa
         KIN_TRY(kin_program_bind(cx, program, loss_names[k], line(s, k)));
         KIN_TRY(kin_program_bind(cx, program, seed_names[k], line(s, KIN_OBJECTIVES + k)));
     }
+    if (teaches(s)) KIN_TRY(bind_teacher(cx, s, program));
     if (s->cfg.weight[KIN_ITC] > 0.0) {
         KIN_TRY(kin_program_bind(cx, program, "image embedding", image_out));
         KIN_TRY(kin_program_bind(cx, program, "text embedding", text_out));
@@ -160,6 +179,8 @@ kin_status kin_fused_stepper_run(kin_ctx *cx, kin_fused_stepper *s, const kin_pa
     *loss = 0.0;
     for (int k = 0; k < KIN_OBJECTIVES; k++) {
         s->loss[k] = s->cfg.weight[k] > 0.0 ? number_at(s, line(s, k)) : 0.0;
+        if (k == KIN_ITC && teaches(s))
+            s->loss[k] = (1.0 - s->alpha) * s->loss[k] + s->alpha * number_at(s, line(s, SOFT));
         *loss += s->cfg.weight[k] * s->loss[k];
     }
     return KIN_OK;

@@ -20,8 +20,10 @@ typedef struct kin_fused_stepper {
     kin_wiring wiring;
     void *io; /* losses and their cotangents, a line each, in real */
     int64_t io_bytes;
-    double loss[KIN_OBJECTIVES]; /* of the last batch, unweighted */
-    double chance;               /* weighted, of all but itc: the loss of a model that knows nothing */
+    void *teacher_images, *teacher_texts; /* with distill: embeddings of the teacher, borrowed */
+    double alpha;                         /* and the share of soft targets in itc (train/step.h) */
+    double loss[KIN_OBJECTIVES];          /* of the last batch, unweighted */
+    double chance; /* weighted, of all but itc: the loss of a model that knows nothing */
     double flops;
 } kin_fused_stepper;
 

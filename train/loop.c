@@ -196,6 +196,7 @@ static kin_status one_step(kin_ctx *cx, loop *l)
     const double lr = kin_lr_at(&t->lr, t->state.step);
     const uint64_t key = kin_key((uint64_t)t->cfg->seed, 0x73746570, (uint64_t)t->state.step);
     double loss, norm;
+    t->stepper.alpha = t->cfg->distill * kin_lr_warmed(&t->lr, t->state.step);
     KIN_TRY(kin_stepper_run(cx, &t->stepper, &pairs, key, &loss));
     if (!isfinite(loss)) return find_nan(cx, l, &pairs, key, lr);
     const kin_status updated = kin_optim_update(cx, &t->optim, lr, &norm);

@@ -3,12 +3,23 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const names[] = {[KIN_LR_COSINE] = "cosine", [KIN_LR_CONSTANT] = "constant",
-                                    [KIN_LR_LINEAR] = "linear"};
+static const char *const names[] = {
+    [KIN_LR_COSINE] = "cosine", [KIN_LR_CONSTANT] = "constant", [KIN_LR_LINEAR] = "linear"};
+
+static int64_t warm_steps(const kin_lr *s)
+{
+    return llround(s->warmup * (double)s->steps);
+}
+
+double kin_lr_warmed(const kin_lr *s, int64_t step)
+{
+    const int64_t warm = warm_steps(s);
+    return step < warm ? (double)(step + 1) / (double)warm : 1.0;
+}
 
 double kin_lr_at(const kin_lr *s, int64_t step)
 {
-    const int64_t warm = llround(s->warmup * (double)s->steps);
+    const int64_t warm = warm_steps(s);
     if (step < warm) return s->base * (double)(step + 1) / (double)warm;
     const double t = step < s->steps ? (double)(step - warm) / (double)(s->steps - warm) : 1;
     switch (s->kind) {

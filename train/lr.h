@@ -20,6 +20,8 @@ typedef struct kin_lr {
     int64_t steps; /* of the whole run, > 0 */
 } kin_lr;
 
+/* How far the warm-up is: (step + 1) / W, 1 from step W - 1 on. */
+double kin_lr_warmed(const kin_lr *s, int64_t step);
 double kin_lr_at(const kin_lr *s, int64_t step);
 
 /* "cosine", "constant" or "linear"; KIN_ARG names any other. */

@@ -68,6 +68,7 @@ static kin_program_spec fused(const kin_programs *s, kin_graph *g, const kin_mod
         if (f.loss[k]) spec.output[outputs++] = spec.seed[seeds++] = named(f.loss[k], losses[k]);
         if (!c->want.losses && f.logits[k]) spec.output[outputs++] = named(f.logits[k], logits[k]);
     }
+    if (f.distill) spec.output[outputs] = spec.seed[seeds] = named(f.distill, "distill loss");
     return spec;
 }
 
@@ -86,12 +87,14 @@ static kin_program_spec build(const kin_programs *s, kin_graph *g, const kin_com
         spec.output[0] = spec.seed[0] = (kin_slot_spec){d.loss, "loss"};
         spec.output[1] = (kin_slot_spec){d.images, "image embedding"};
         spec.output[2] = (kin_slot_spec){d.texts, "text embedding"};
+        if (d.distill) spec.output[3] = spec.seed[1] = named(d.distill, "distill loss");
         break;
     case KIN_TASK_LOSS:
         d = kin_dual_loss(g, &m, s->loss, &s->loss_cfg, c->z.images, c->z.texts);
         spec.output[0] = spec.seed[0] = (kin_slot_spec){d.loss, "loss"};
         spec.wanted[0] = (kin_slot_spec){d.images, "grad images"};
         spec.wanted[1] = (kin_slot_spec){d.texts, "grad texts"};
+        if (d.distill) spec.output[1] = spec.seed[1] = named(d.distill, "distill loss");
         break;
     case KIN_TASK_IMAGES:
     case KIN_TASK_IMAGES_GRAD:

@@ -8,7 +8,8 @@
 
 typedef enum kin_task {
     KIN_TASK_STEP,   /* both towers, loss, backward: inputs images, ids, off; outputs loss, image embedding,
-                        text embedding; seed "d loss" */
+                        text embedding; seed "d loss". With loss_cfg.distill also "distill loss", its seed and
+                        "teacher images", "teacher texts" (nn/dual_encoder.h), as LOSS and FUSED do */
     KIN_TASK_IMAGES, /* forward of the image tower: output embedding */
     KIN_TASK_IMAGES_GRAD, /* its forward and backward from "d embedding" */
     KIN_TASK_TEXTS,       /* the same two of the text tower */

@@ -21,7 +21,7 @@ static kin_config few_pairs(const kin_config *cfg, int64_t pairs, double lr, cha
     c.schedule = constant;
     c.resume = c.val_data = nothing;
     c.crop_min = 1.0;
-    c.flip = c.jitter = c.grey = c.erase = c.patch_drop = c.smoothing = c.ema = 0.0;
+    c.flip = c.jitter = c.grey = c.erase = c.patch_drop = c.smoothing = c.ema = c.distill = 0.0;
     c.ahead = 1;
     c.loss_itm = c.loss_mlm = c.loss_mim = c.loss_cls = 0.0; /* embeddings are looked at, fusion is not */
     c.loss_itc = 1.0;

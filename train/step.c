@@ -4,11 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64, ROWS = 64 }; /* bytes; rows of embeddings looked at at a time */
+enum { LINE = 64, ROWS = 64 };        /* bytes; rows of embeddings looked at at a time */
+enum { SOFT, D_HARD, D_SOFT, PARTS }; /* lines of kin_stepper.parts */
 
 static size_t real_size(const kin_stepper *s)
 {
     return kin_dtype_size(s->programs->backend->real);
+}
+
+static void put_number(kin_backend *b, void *at, double v)
+{
+    const float f = (float)v;
+    b->upload(b, at, b->real == KIN_F64 ? (const void *)&v : (const void *)&f,
+              (int64_t)kin_dtype_size(b->real));
 }
 
 kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_t batch, int64_t texts,
@@ -19,7 +27,10 @@ kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_
     const int64_t real = (int64_t)real_size(s), width = p->cfg.embed_dim;
     const int64_t images = (batch * width * real + LINE - 1) / LINE * LINE;
     const int64_t captions = (texts * width * real + LINE - 1) / LINE * LINE;
+    const bool teach = p->loss_cfg.distill != KIN_DISTILL_NONE;
+    const bool both = p->loss_cfg.distill == KIN_DISTILL_TOWERS;
     s->io_bytes = 2 * LINE + 2 * images + 2 * captions;
+    if (teach) s->io_bytes += PARTS * LINE + captions + (both ? images : 0);
     char *at = s->io = b->alloc(b, s->io_bytes);
     if (!at)
         return kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for embeddings", (long long)s->io_bytes);
@@ -28,10 +39,13 @@ kin_status kin_stepper_open(kin_ctx *cx, kin_stepper *s, kin_programs *p, int64_
     s->image_embedding = at += LINE;
     s->image_grad = at += images;
     s->text_embedding = at += images;
-    s->text_grad = at + captions;
-    const float f = 1.0f;
-    const double d = 1.0;
-    b->upload(b, s->one, b->real == KIN_F64 ? (const void *)&d : (const void *)&f, real);
+    s->text_grad = at += captions;
+    if (teach) {
+        s->parts = at += captions;
+        s->teacher_texts = at += PARTS * LINE;
+        s->teacher_images = both ? at + captions : at; /* of texts: caption i stands for picture i */
+    }
+    put_number(b, s->one, 1.0);
     s->off = kin_alloc(cx, s->chunk + 1, sizeof *s->off);
     s->rows = kin_alloc(cx, 2 * ROWS * width, real_size(s));
     s->sum = kin_alloc(cx, 2 * width, sizeof *s->sum);
@@ -62,22 +76,55 @@ kin_status kin_stepper_fuse(kin_ctx *cx, kin_stepper *s, const kin_fused_cfg *cf
     s->fused = kin_alloc0(cx, 1, sizeof *s->fused);
     if (!s->fused) return cx->status;
     KIN_TRY(kin_fused_stepper_open(cx, s->fused, s->programs, cfg, s->batch, s->texts));
+    s->fused->teacher_images = s->teacher_images;
+    s->fused->teacher_texts = s->teacher_texts;
     if (!cfg->wiring.hard) return KIN_OK;
     s->image_rows = kin_alloc(cx, s->batch * s->programs->cfg.embed_dim, sizeof *s->image_rows);
     s->text_rows = kin_alloc(cx, s->texts * s->programs->cfg.embed_dim, sizeof *s->text_rows);
     return cx->status;
 }
 
-static double read_loss(const kin_stepper *s)
+static double number_at(const kin_stepper *s, const void *at)
 {
     kin_backend *b = s->programs->backend;
     float f = 0.0f;
     double d = 0.0;
     if (b->real == KIN_F64)
-        b->download(b, &d, s->loss, sizeof d);
+        b->download(b, &d, at, sizeof d);
     else
-        b->download(b, &f, s->loss, sizeof f);
+        b->download(b, &f, at, sizeof f);
     return b->real == KIN_F64 ? d : (double)f;
+}
+
+static bool teaches(const kin_stepper *s)
+{
+    return s->programs->loss_cfg.distill != KIN_DISTILL_NONE;
+}
+
+static void *part(const kin_stepper *s, int k)
+{
+    return (char *)s->parts + k * LINE;
+}
+
+static double read_loss(const kin_stepper *s)
+{
+    const double hard = number_at(s, s->loss);
+    return teaches(s) ? (1.0 - s->alpha) * hard + s->alpha * number_at(s, part(s, SOFT)) : hard;
+}
+
+/* The loss and its cotangent; with a teacher both losses, theirs, and what it sees. */
+static kin_status bind_losses(kin_ctx *cx, const kin_stepper *s, kin_program *prog)
+{
+    kin_backend *b = s->programs->backend;
+    KIN_TRY(kin_program_bind(cx, prog, "loss", s->loss));
+    KIN_TRY(kin_program_bind(cx, prog, "d loss", teaches(s) ? part(s, D_HARD) : s->one));
+    if (!teaches(s)) return KIN_OK;
+    put_number(b, part(s, D_HARD), 1.0 - s->alpha);
+    put_number(b, part(s, D_SOFT), s->alpha);
+    KIN_TRY(kin_program_bind(cx, prog, "distill loss", part(s, SOFT)));
+    KIN_TRY(kin_program_bind(cx, prog, "d distill loss", part(s, D_SOFT)));
+    KIN_TRY(kin_program_bind(cx, prog, "teacher images", s->teacher_images));
+    return kin_program_bind(cx, prog, "teacher texts", s->teacher_texts);
 }
 
 /* Runs a bound program and counts what it did. */
@@ -97,10 +144,9 @@ static kin_program *bound_step(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, 
     kin_programs_input(cx, s->programs, prog, "images", p->images, p->n * side * side * 3);
     kin_programs_input(cx, s->programs, prog, "ids", p->ids, p->off[p->texts] * (int64_t)sizeof *p->ids);
     kin_programs_input(cx, s->programs, prog, "off", p->off, (p->texts + 1) * (int64_t)sizeof *p->off);
-    kin_program_bind(cx, prog, "loss", s->loss);
     kin_program_bind(cx, prog, "image embedding", s->image_embedding);
     kin_program_bind(cx, prog, "text embedding", s->text_embedding);
-    kin_program_bind(cx, prog, "d loss", s->one);
+    bind_losses(cx, s, prog);
     kin_run_rows(prog, run, "images", p->n);
     kin_run_rows(prog, run, "texts", p->texts);
     kin_run_rows(prog, run, "tokens", p->off[p->texts]);
@@ -112,17 +158,21 @@ static void *row(const kin_stepper *s, void *base, int64_t i)
     return (char *)base + i * s->programs->cfg.embed_dim * (int64_t)real_size(s);
 }
 
-static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, bool grad)
+/* What a tower is run for: embeddings; their gradient once more through it; the teacher's embeddings. */
+typedef enum purpose { EMBED, LEARN, TEACH } purpose;
+
+static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, purpose why)
 {
+    void *to = why == TEACH ? s->teacher_images : s->image_embedding;
     const int64_t side = s->programs->cfg.vision.image_size;
     for (int64_t i = 0; i < p->n; i += s->chunk) {
-        const kin_task task = grad ? KIN_TASK_IMAGES_GRAD : KIN_TASK_IMAGES;
-        kin_program *prog = kin_programs_get(cx, s->programs, task, true, s->chunk, 0, 0);
+        const kin_task task = why == LEARN ? KIN_TASK_IMAGES_GRAD : KIN_TASK_IMAGES;
+        kin_program *prog = kin_programs_get(cx, s->programs, task, why != TEACH, s->chunk, 0, 0);
         if (!prog) return cx->status;
         const int64_t n = kin_min64(s->chunk, p->n - i), bytes = side * side * 3;
         KIN_TRY(kin_programs_input(cx, s->programs, prog, "images", p->images + i * bytes, n * bytes));
-        KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, s->image_embedding, i)));
-        if (grad) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->image_grad, i)));
+        KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, to, i)));
+        if (why == LEARN) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->image_grad, i)));
         kin_run_rows(prog, &run, "images", n);
         run.sample0 = i;
         KIN_TRY(run_program(cx, s, prog, &run));
@@ -130,26 +180,38 @@ static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, ki
     return KIN_OK;
 }
 
-static kin_status run_texts(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, bool grad)
+static kin_status run_texts(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, purpose why)
 {
+    void *to = why == TEACH ? s->teacher_texts : s->text_embedding;
     for (int64_t i = 0; i < p->texts; i += s->chunk) {
         const int64_t n = kin_min64(s->chunk, p->texts - i);
         const int32_t first = p->off[i];
         for (int64_t k = 0; k <= n; k++) s->off[k] = p->off[i + k] - first;
-        const kin_task task = grad ? KIN_TASK_TEXTS_GRAD : KIN_TASK_TEXTS;
-        kin_program *prog = kin_programs_get(cx, s->programs, task, true, 0, s->chunk, s->off[n]);
+        const kin_task task = why == LEARN ? KIN_TASK_TEXTS_GRAD : KIN_TASK_TEXTS;
+        kin_program *prog = kin_programs_get(cx, s->programs, task, why != TEACH, 0, s->chunk, s->off[n]);
         if (!prog) return cx->status;
         KIN_TRY(kin_programs_input(cx, s->programs, prog, "ids", p->ids + first,
                                    s->off[n] * (int64_t)sizeof *p->ids));
         KIN_TRY(kin_programs_input(cx, s->programs, prog, "off", s->off, (n + 1) * (int64_t)sizeof *s->off));
-        KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, s->text_embedding, i)));
-        if (grad) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->text_grad, i)));
+        KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, to, i)));
+        if (why == LEARN) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->text_grad, i)));
         kin_run_rows(prog, &run, "texts", n);
         kin_run_rows(prog, &run, "tokens", s->off[n]);
         run.sample0 = i;
         KIN_TRY(run_program(cx, s, prog, &run));
     }
     return KIN_OK;
+}
+
+/* The batch as the averaged weights see it. */
+static kin_status run_teacher(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run)
+{
+    kin_params_swap_ema(s->programs->params);
+    run_texts(cx, s, p, run, TEACH);
+    if (cx->status == KIN_OK && s->programs->loss_cfg.distill == KIN_DISTILL_TOWERS)
+        run_images(cx, s, p, run, TEACH);
+    kin_params_swap_ema(s->programs->params);
+    return cx->status;
 }
 
 static kin_status run_loss(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run)
@@ -160,8 +222,7 @@ static kin_status run_loss(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_
     KIN_TRY(kin_program_bind(cx, prog, "texts", s->text_embedding));
     KIN_TRY(kin_program_bind(cx, prog, "grad images", s->image_grad));
     KIN_TRY(kin_program_bind(cx, prog, "grad texts", s->text_grad));
-    KIN_TRY(kin_program_bind(cx, prog, "loss", s->loss));
-    KIN_TRY(kin_program_bind(cx, prog, "d loss", s->one));
+    KIN_TRY(bind_losses(cx, s, prog));
     kin_run_rows(prog, &run, "images", p->n);
     kin_run_rows(prog, &run, "texts", p->texts);
     return run_program(cx, s, prog, &run);
@@ -195,12 +256,13 @@ static kin_status run_fused(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, con
         image = p->image_features;
         text = p->text_features;
     } else if (s->fused->cfg.wiring.hard) {
-        KIN_TRY(run_images(cx, s, p, *run, false));
-        KIN_TRY(run_texts(cx, s, p, *run, false));
+        KIN_TRY(run_images(cx, s, p, *run, EMBED));
+        KIN_TRY(run_texts(cx, s, p, *run, EMBED));
         bring_home(s, s->image_embedding, p->n, s->image_rows);
         bring_home(s, s->text_embedding, p->n, s->text_rows);
     }
     if (s->fused->cfg.wiring.hard && at >= 0) KIN_TRY(kin_param_get(cx, w, at, false, &scale));
+    s->fused->alpha = s->alpha;
     KIN_TRY(kin_fused_stepper_run(cx, s->fused, p, run, image, text, exp((double)scale), s->image_embedding,
                                   s->text_embedding, loss));
     s->flops += s->fused->flops;
@@ -226,9 +288,20 @@ static int64_t total(const int32_t *lengths, int64_t n)
     return sum;
 }
 
+static void prepare_teacher(kin_ctx *cx, const kin_stepper *s, const int32_t *lengths, int64_t texts)
+{
+    kin_programs *p = s->programs;
+    if (p->loss_cfg.distill == KIN_DISTILL_TOWERS)
+        kin_programs_get(cx, p, KIN_TASK_IMAGES, false, s->chunk, 0, 0);
+    for (int64_t i = 0; i < texts && cx->status == KIN_OK; i += s->chunk)
+        kin_programs_get(cx, p, KIN_TASK_TEXTS, false, 0, s->chunk,
+                         total(lengths + i, kin_min64(s->chunk, texts - i)));
+}
+
 kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengths, int64_t texts)
 {
     kin_programs *p = s->programs;
+    if (teaches(s)) prepare_teacher(cx, s, lengths, texts);
     if (s->fused) {
         const bool runs_towers = s->fused->cfg.wiring.hard && !s->fused->cfg.wiring.want.features;
         if (runs_towers) kin_programs_get(cx, p, KIN_TASK_IMAGES, true, s->chunk, 0, 0);
@@ -258,6 +331,7 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
                         (long long)p->n, (long long)p->texts, (long long)s->batch, (long long)s->texts);
     kin_run run = {.key = key, .check = s->check};
     s->flops = 0.0;
+    if (teaches(s)) KIN_TRY(run_teacher(cx, s, p, run));
     kin_params_begin(s->programs->params);
     if (s->fused) {
         KIN_TRY(run_fused(cx, s, p, &run, loss));
@@ -269,11 +343,11 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
         if (!prog) return cx->status;
         KIN_TRY(run_program(cx, s, prog, &run));
     } else {
-        KIN_TRY(run_images(cx, s, p, run, false));
-        KIN_TRY(run_texts(cx, s, p, run, false));
+        KIN_TRY(run_images(cx, s, p, run, EMBED));
+        KIN_TRY(run_texts(cx, s, p, run, EMBED));
         KIN_TRY(run_loss(cx, s, p, run));
-        if (learns(s, false)) KIN_TRY(run_images(cx, s, p, run, true));
-        if (learns(s, true)) KIN_TRY(run_texts(cx, s, p, run, true));
+        if (learns(s, false)) KIN_TRY(run_images(cx, s, p, run, LEARN));
+        if (learns(s, true)) KIN_TRY(run_texts(cx, s, p, run, LEARN));
     }
     KIN_TRY(kin_params_finish(cx, s->programs->params));
     *loss = read_loss(s);

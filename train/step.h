@@ -2,7 +2,12 @@
  *
  * chunk >= batch: one program, forward and backward. Smaller: GradCache (Gao et al. 2021), exact: every
  * chunk's embeddings, the loss over the whole batch and its gradient with respect to the embeddings, then
- * each chunk's forward again with backward from that gradient. Activations of one chunk exist at a time. */
+ * each chunk's forward again with backward from that gradient. Activations of one chunk exist at a time.
+ *
+ * With programs->loss_cfg.distill (momentum distillation) the averaged weights embed the batch first, in
+ * chunks, forward only and as in evaluation: nothing is dropped. The loss is (1 - alpha) times the loss +
+ * alpha times its cross-entropy to what these embeddings say, which is that of the targets (1 - alpha) hard +
+ * alpha soft; the teacher gets no gradient. */
 #ifndef KIN_STEP_H
 #define KIN_STEP_H
 #include "train/fused_step.h"
@@ -19,7 +24,10 @@ typedef struct kin_stepper {
     double flops;             /* floating-point operations of the last run, exact for its live sizes */
     kin_fused_stepper *fused; /* not NULL: steps are over pairs */
     float *image_rows, *text_rows; /* for hard false pairs: embeddings on the host, [batch, E], [texts, E] */
-    bool check;                    /* of kin_run: name the first step that writes a NaN or Inf */
+    double alpha;                  /* with distill: the share of soft targets in the next step */
+    void *teacher_images, *teacher_texts, *parts; /* in io: what the teacher sees; the second loss, and both
+                                                     losses' cotangents, a line each */
+    bool check; /* of kin_run: name the first step that writes a NaN or Inf */
 } kin_stepper;
 
 /* chunk 0: the whole batch at once. texts: most captions of a batch. */

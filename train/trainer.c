@@ -175,6 +175,9 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
         return kin_fail(cx, KIN_UNSUPPORTED, "precision = %s: losses over pairs are computed in f32 so far",
                         c->precision);
     const bool features = steady(t);
+    if (features && c->distill > 0.0)
+        return kin_fail(cx, KIN_ARG, "distill = %g, but no tower learns: there is nothing to teach",
+                        c->distill);
     if (features && !*c->resume) KIN_TRY(open_features(cx, t));
     const kin_fused_cfg f = {
         .wiring = {.want.features = features,
@@ -286,6 +289,29 @@ static kin_status start(kin_ctx *cx, kin_trainer *t)
     return KIN_OK;
 }
 
+static kin_status check_distill(kin_ctx *cx, const kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    if (c->ema <= 0.0)
+        return kin_fail(cx, KIN_ARG,
+                        "distill = %g takes its targets from the averaged weights, and ema = 0 keeps none; "
+                        "ema = 0.995, say",
+                        c->distill);
+    if (!t->loss->distill)
+        return kin_fail(cx, KIN_ARG, "distill = %g, but loss %s has no soft targets; use loss = infonce",
+                        c->distill, c->loss);
+    if (c->loss_itc <= 0.0)
+        return kin_fail(cx, KIN_ARG, "distill = %g softens the targets of loss.itc, and loss.itc = 0",
+                        c->distill);
+    return KIN_OK;
+}
+
+static kin_distill distill_of(const kin_config *c)
+{
+    if (c->distill <= 0.0) return KIN_DISTILL_NONE;
+    return strcmp(c->distill_from, "texts") == 0 ? KIN_DISTILL_TEXTS : KIN_DISTILL_TOWERS;
+}
+
 static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
@@ -297,6 +323,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
         return kin_fail(cx, KIN_ARG,
                         "captions = %lld, but loss %s takes one caption a picture; use loss = infonce",
                         (long long)c->captions, c->loss);
+    if (c->distill > 0.0) KIN_TRY(check_distill(cx, t));
     t->backend =
         kin_backend_open(cx, c->device, (int)c->threads, strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
     if (!t->backend || kin_backend_cpu_blas(cx, t->backend, c->blas) != KIN_OK) return cx->status;
@@ -322,7 +349,8 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
         .cfg = t->model->cfg,
         .recompute = c->recompute,
         .loss = t->loss,
-        .loss_cfg = {.smoothing = (float)c->smoothing,
+        .loss_cfg = {.distill = distill_of(c),
+                     .smoothing = (float)c->smoothing,
                      .margin = (float)c->margin,
                      .captions = (int)c->captions},
         .params = p,
@@ -330,6 +358,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     };
     const int64_t texts = c->batch * (c->captions + c->negatives);
     KIN_TRY(kin_stepper_open(cx, &t->stepper, &t->programs, c->batch, texts, c->chunk));
+    t->stepper.alpha = c->distill;
     KIN_TRY(open_pairs(cx, t));
     if (t->val) KIN_TRY(kin_embedder_open(cx, &t->embedder, t->model, &t->programs, c->eval_batch));
     return KIN_OK;
