@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
+#include "tests/golden_step.h"
 #include "train/optim.h"
 #include "train/step.h"
 
@@ -43,46 +44,6 @@ typedef struct variant {
     double alpha;
 } variant;
 
-/* Numbers that every type holds exactly, as in the script. */
-static void set_weights(rig *r)
-{
-    static const char *const gains[] = {"ln_1.weight", "ln_2.weight", "ln_pre.weight", "ln_post.weight",
-                                        "ln_final.weight"};
-    for (int i = 0; i < r->params->count; i++) {
-        const kin_param *p = &r->params->param[i];
-        float *v = malloc((size_t)p->count * sizeof *v);
-        const uint64_t h = kin_fnv(KIN_FNV, p->name, strlen(p->name)) % 101;
-        double base = 0.0;
-        for (size_t k = 0; k < sizeof gains / sizeof *gains; k++) {
-            const size_t n = strlen(p->name), m = strlen(gains[k]);
-            if (n >= m && strcmp(p->name + n - m, gains[k]) == 0) base = 1.0;
-        }
-        for (int64_t k = 0; k < p->count; k++)
-            v[k] = (float)(base + ((double)((h + 37 * (uint64_t)k) % 101) - 50.0) / 256.0);
-        if (strcmp(p->name, "logit_scale") == 0) v[0] = 2.0f;
-        assert_int_equal(kin_param_set(&r->cx, r->params, i, v), KIN_OK);
-        free(v);
-    }
-}
-
-/* The average: each weight moved a little, its own way. (kin_param_set writes both.) */
-static void make_teacher(rig *r)
-{
-    for (int i = 0; i < r->params->count; i++) {
-        const kin_param *p = &r->params->param[i];
-        const size_t bytes = (size_t)p->count * kin_dtype_size(r->backend->real);
-        float *v = malloc((size_t)p->count * sizeof *v);
-        void *own = malloc(bytes);
-        memcpy(own, kin_param_value(r->params, i), bytes);
-        assert_int_equal(kin_param_get(&r->cx, r->params, i, false, v), KIN_OK);
-        for (int64_t k = 0; k < p->count; k++) v[k] *= 1.0f + 0.25f * (float)((k + 3 * i) % 5 - 2);
-        assert_int_equal(kin_param_set(&r->cx, r->params, i, v), KIN_OK);
-        memcpy(kin_param_value(r->params, i), own, bytes);
-        free(own);
-        free(v);
-    }
-}
-
 static void open_rig(rig *r, kin_backend *backend, variant how)
 {
     *r = (rig){.backend = backend};
@@ -100,8 +61,8 @@ static void open_rig(rig *r, kin_backend *backend, variant how)
     assert_int_equal(kin_register_weights(&r->cx, r->params, &cfg, loss), KIN_OK);
     if (how.freeze) assert_true(kin_params_freeze(r->params, how.freeze) > 0);
     assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, how.distill != 0), KIN_OK);
-    set_weights(r);
-    if (how.distill) make_teacher(r);
+    golden_weights(r->params);
+    if (how.distill) golden_average(r->params);
     r->programs = (kin_programs){.cfg = cfg,
                                  .recompute = how.recompute,
                                  .loss = loss,
@@ -186,32 +147,6 @@ static kin_backend *cpu(int threads)
 
 /* ---- against PyTorch ---- */
 
-typedef struct golden {
-    double *at, *end;
-    void *memory;
-} golden;
-
-static double take(golden *g)
-{
-    assert_true(g->at < g->end);
-    return *g->at++;
-}
-
-static golden open_golden(void)
-{
-    kin_ctx cx = {0};
-    uint8_t *bytes;
-    int64_t size;
-    assert_int_equal(kin_read_file(&cx, "tests/golden/step.bin", 1 << 20, &bytes, &size), KIN_OK);
-    return (golden){(double *)(void *)bytes, (double *)(void *)(bytes + size), bytes};
-}
-
-static void close_to(double have, double want, double tolerance, const char *what)
-{
-    if (!(fabs(have - want) <= tolerance * fmax(1.0, fabs(want))))
-        fail_msg("%s: %.12g, PyTorch has %.12g", what, have, want);
-}
-
 /* The embeddings of the golden batch, by the programs that evaluation uses. */
 static void embeddings(rig *r, const kin_pairs *p, bool text, double *out)
 {
@@ -234,72 +169,19 @@ static void embeddings(rig *r, const kin_pairs *p, bool text, double *out)
     for (int i = 0; i < B * E; i++) out[i] = element(r, room, i);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp((*(const kin_param *const *)a)->name, (*(const kin_param *const *)b)->name);
-}
-
-/* "sum of v[i] cos(i)" and, if wanted, the sum of |v[i]|. */
-static double mixed(const rig *r, const void *v, int64_t n, double *total)
-{
-    double sum = 0.0;
-    *total = 0.0;
-    for (int64_t i = 0; i < n; i++) {
-        sum += element(r, v, i) * cos((double)i);
-        *total += fabs(element(r, v, i));
-    }
-    return sum;
-}
-
 static void check_step(kin_backend *backend, double tolerance)
 {
     rig r;
-    double out[B * E], total;
+    double out[B * E];
     open_rig(&r, backend, (variant){0});
     const kin_pairs p = make_pairs(B, B);
-    golden g = open_golden();
-    close_to(step(&r, &p), take(&g), tolerance, "loss");
+    golden_file g = golden_open("tests/golden/step.bin");
+    close_to(step(&r, &p), golden_take(&g), tolerance, "loss");
     for (int text = 0; text < 2; text++) {
         embeddings(&r, &p, text, out);
-        for (int i = 0; i < B * E; i++) close_to(out[i], take(&g), tolerance, text ? "text" : "image");
+        for (int i = 0; i < B * E; i++) close_to(out[i], golden_take(&g), tolerance, text ? "text" : "image");
     }
-    kin_optim o;
-    double norm;
-    /* Exact in f32, like the script's. */
-    const kin_optim_cfg cfg = {
-        .beta1 = 0.875, .beta2 = 0.96875, .eps = 0x1p-10, .wd = 0.25, .clip = 0.0, .scale_max = 100.0};
-    assert_int_equal(kin_optim_open(&r.cx, &o, r.params, &cfg), KIN_OK);
-    assert_int_equal(kin_optim_update(&r.cx, &o, 0x1p-7, &norm), KIN_OK);
-    const kin_param *order[200];
-    for (int i = 0; i < r.params->count; i++) order[i] = &r.params->param[i];
-    qsort(order, (size_t)r.params->count, sizeof *order, by_name);
-    for (int i = 0; i < r.params->count; i++) {
-        const kin_param *q = order[i];
-        const int index = (int)(q - r.params->param);
-        uint64_t hash;
-        const double name = take(&g);
-        memcpy(&hash, &name, sizeof hash);
-        assert_true(hash == kin_fnv(KIN_FNV, q->name, strlen(q->name)));
-        const double want_mixed = take(&g), want_total = take(&g), size = tolerance * fmax(1.0, want_total);
-        close_to(mixed(&r, kin_param_grad(r.params, index), q->count, &total), want_mixed, size, q->name);
-        close_to(total, want_total, tolerance * 10.0, q->name);
-        for (int k = 0; k < 8; k++) {
-            const double want = take(&g);
-            if (k < q->count)
-                close_to(element(&r, kin_param_grad(r.params, index), k), want, tolerance, q->name);
-        }
-        const double value = take(&g);
-        close_to(mixed(&r, kin_param_value(r.params, index), q->count, &total), value,
-                 tolerance * fmax(1.0, total), q->name);
-        for (int k = 0; k < 8; k++) {
-            const double want = take(&g);
-            if (k < q->count)
-                close_to(element(&r, kin_param_value(r.params, index), k), want, tolerance, q->name);
-        }
-    }
-    assert_true(g.at == g.end);
-    free(g.memory);
-    kin_optim_close(&o);
+    golden_parameters(&g, r.params, tolerance);
     close_rig(&r);
 }
 

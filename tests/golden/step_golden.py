@@ -14,6 +14,8 @@ import torch.nn.functional as F
 
 B, S, P, W, H, L, E, V, T = 4, 16, 8, 32, 2, 2, 24, 20, 10
 LENGTHS = [3, 7, 10, 4]
+GAINS = ("ln_1.weight", "ln_2.weight", "ln_pre.weight", "ln_post.weight", "ln_final.weight", "ln_cross.weight",
+         "mlm.ln.weight")
 torch.set_default_dtype(torch.float64)
 
 
@@ -27,7 +29,7 @@ def fnv(name):
 def weight(name, *shape):
     """Numbers that every type holds exactly; gains lie about 1."""
     h, n = fnv(name) % 101, math.prod(shape)
-    base = 1.0 if name.endswith(("ln_1.weight", "ln_2.weight", "ln_pre.weight", "ln_post.weight", "ln_final.weight")) else 0.0
+    base = 1.0 if name.endswith(GAINS) else 0.0
     return torch.tensor([base + ((h + 37 * i) % 101 - 50) / 256 for i in range(n)]).reshape(shape).requires_grad_()
 
 
@@ -44,60 +46,101 @@ for tower in ("visual.transformer", "transformer"):
                        b + "mlp.c_fc.weight": (4 * W, W), b + "mlp.c_fc.bias": (4 * W,),
                        b + "mlp.c_proj.weight": (W, 4 * W), b + "mlp.c_proj.bias": (W,),
                        b + "ln_1.weight": (W,), b + "ln_1.bias": (W,), b + "ln_2.weight": (W,), b + "ln_2.bias": (W,)})
-p = {name: weight(name, *shape) for name, shape in shapes.items()}
-p["logit_scale"] = torch.tensor(2.0, requires_grad=True)
 EPS = float(torch.tensor(1e-5, dtype=torch.float32))
 
 
-def norm(x, name):
+def norm(p, x, name):
     return F.layer_norm(x, (W,), p[name + ".weight"], p[name + ".bias"], EPS)
 
 
-def block(x, name, mask):
+def heads_of(x):
     n, t, _ = x.shape
-    h = F.linear(norm(x, name + "ln_1"), p[name + "attn.in_proj_weight"], p[name + "attn.in_proj_bias"])
-    q, k, v = (z.reshape(n, t, H, W // H).transpose(1, 2) for z in h.split(W, dim=-1))
-    a = (q @ k.transpose(-1, -2) / math.sqrt(W // H) + mask).softmax(-1) @ v
-    x = x + F.linear(a.transpose(1, 2).reshape(n, t, W), p[name + "attn.out_proj.weight"], p[name + "attn.out_proj.bias"])
-    h = F.gelu(F.linear(norm(x, name + "ln_2"), p[name + "mlp.c_fc.weight"], p[name + "mlp.c_fc.bias"]))
-    return x + F.linear(h, p[name + "mlp.c_proj.weight"], p[name + "mlp.c_proj.bias"])
+    return x.reshape(n, t, H, W // H).transpose(1, 2)
 
 
-pixels = torch.tensor([float((7 * i + i // 5) % 256) for i in range(B * S * S * 3)]).reshape(B, S, S, 3)
-x = ((pixels / 255 - 0.5) / 0.25).permute(0, 3, 1, 2)
-x = F.conv2d(x, p["visual.conv1.weight"], stride=P).flatten(2).transpose(1, 2)
-x = torch.cat([p["visual.class_embedding"].expand(B, 1, W), x], 1) + p["visual.positional_embedding"]
-x = norm(x, "visual.ln_pre")
-for i in range(L):
-    x = block(x, f"visual.transformer.resblocks.{i}.", 0.0)
-images = F.normalize(norm(x[:, 0], "visual.ln_post") @ p["visual.proj"], dim=-1)
+def attend(q, k, v, mask):
+    a = (heads_of(q) @ heads_of(k).transpose(-1, -2) / math.sqrt(W // H) + mask).softmax(-1) @ heads_of(v)
+    return a.transpose(1, 2).reshape(q.shape)
 
-ids = torch.zeros(B, T, dtype=torch.long)
-for b, n in enumerate(LENGTHS):
-    ids[b, :n] = torch.tensor([18] + [1 + (5 * j + 3 * b) % 17 for j in range(1, n - 1)] + [19])
-x = p["token_embedding.weight"][ids] + p["positional_embedding"]
-mask = torch.full((T, T), -math.inf).triu(1)
-for i in range(L):
-    x = block(x, f"transformer.resblocks.{i}.", mask)
-x = norm(x, "ln_final")[torch.arange(B), ids.argmax(-1)]
-texts = F.normalize(x @ p["text_projection"], dim=-1)
 
-logits = p["logit_scale"].exp() * images @ texts.T
-labels = torch.arange(B)
-loss = (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
-loss.backward()
+def linear(p, x, name):
+    return F.linear(x, p[name + ".weight"], p[name + ".bias"])
 
-plain = [v for v in p.values() if v.ndim < 2]
-decay = [v for v in p.values() if v.ndim >= 2]
-torch.optim.AdamW([{"params": plain, "weight_decay": 0.0}, {"params": decay, "weight_decay": 0.25}], lr=2.0**-7,
-                  betas=(0.875, 0.96875), eps=2.0**-10).step()
 
-with open("tests/golden/step.bin", "wb") as out:
-    numbers = [loss.item()] + images.flatten().tolist() + texts.flatten().tolist()
-    out.write(struct.pack(f"<{len(numbers)}d", *numbers))
+def self_attention(p, x, name, mask):
+    h = F.linear(x, p[name + "in_proj_weight"], p[name + "in_proj_bias"])
+    return linear(p, attend(*h.split(W, dim=-1), mask), name + "out_proj")
+
+
+def mlp(p, x, name):
+    return linear(p, F.gelu(linear(p, x, name + "c_fc")), name + "c_proj")
+
+
+def block(p, x, name, mask):
+    x = x + self_attention(p, norm(p, x, name + "ln_1"), name + "attn.", mask)
+    return x + mlp(p, norm(p, x, name + "ln_2"), name + "mlp.")
+
+
+def image_rows(p, pixels):
+    """Pixels [N, S, S, 3] of 0..255 -> rows of the image tower [N, 5, W], the class token's first."""
+    x = ((pixels / 255 - 0.5) / 0.25).permute(0, 3, 1, 2)
+    x = F.conv2d(x, p["visual.conv1.weight"], stride=P).flatten(2).transpose(1, 2)
+    x = torch.cat([p["visual.class_embedding"].expand(len(x), 1, W), x], 1) + p["visual.positional_embedding"]
+    x = norm(p, x, "visual.ln_pre")
+    for i in range(L):
+        x = block(p, x, f"visual.transformer.resblocks.{i}.", 0.0)
+    return norm(p, x, "visual.ln_post")
+
+
+def text_rows(p, texts):
+    """Lists of ids (-1: hidden) -> rows of the text tower [N, T, W], padded at the end, where nobody looks."""
+    ids = torch.tensor([t + [0] * (T - len(t)) for t in texts])
+    x = p["token_embedding.weight"][ids.clamp(min=0)] * (ids >= 0)[..., None] + p["positional_embedding"]
+    mask = torch.full((T, T), -math.inf).triu(1)
+    for i in range(L):
+        x = block(p, x, f"transformer.resblocks.{i}.", mask)
+    return norm(p, x, "ln_final")
+
+
+def embeddings(p, rows, texts, of_texts):
+    """Of length 1: rows of pictures; texts and their rows, read at the last id."""
+    last = torch.tensor([len(t) - 1 for t in texts])
+    return (F.normalize(rows[:, 0] @ p["visual.proj"], dim=-1),
+            F.normalize(of_texts[torch.arange(len(texts)), last] @ p["text_projection"], dim=-1))
+
+
+def batch_pixels():
+    return torch.tensor([float((7 * i + i // 5) % 256) for i in range(B * S * S * 3)]).reshape(B, S, S, 3)
+
+
+def write_parameters(out, p):
+    """Of each, by name: what the head of this file says. One step of AdamW is taken on the way."""
+    plain = [v for v in p.values() if v.ndim < 2]
+    decay = [v for v in p.values() if v.ndim >= 2]
+    torch.optim.AdamW([{"params": plain, "weight_decay": 0.0}, {"params": decay, "weight_decay": 0.25}], lr=2.0**-7,
+                      betas=(0.875, 0.96875), eps=2.0**-10).step()
     for name in sorted(p):
         g, v = p[name].grad.flatten(), p[name].detach().flatten()
         c = torch.cos(torch.arange(len(g), dtype=torch.float64))
         first = lambda z: (z.tolist() + [0.0] * 8)[:8]
         numbers = [(g * c).sum().item(), g.abs().sum().item()] + first(g) + [(v * c).sum().item()] + first(v)
         out.write(struct.pack(f"<Q{len(numbers)}d", fnv(name), *numbers))
+
+
+def main():
+    p = {name: weight(name, *shape) for name, shape in shapes.items()}
+    p["logit_scale"] = torch.tensor(2.0, requires_grad=True)
+    captions = [[18] + [1 + (5 * j + 3 * b) % 17 for j in range(1, n - 1)] + [19] for b, n in enumerate(LENGTHS)]
+    images, texts = embeddings(p, image_rows(p, batch_pixels()), captions, text_rows(p, captions))
+    logits = p["logit_scale"].exp() * images @ texts.T
+    labels = torch.arange(B)
+    loss = (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
+    loss.backward()
+    with open("tests/golden/step.bin", "wb") as out:
+        numbers = [loss.item()] + images.flatten().tolist() + texts.flatten().tolist()
+        out.write(struct.pack(f"<{len(numbers)}d", *numbers))
+        write_parameters(out, p)
+
+
+if __name__ == "__main__":
+    main()
