@@ -12,6 +12,7 @@
 
 #include "train/eval_task.h"
 #include "train/judge_fused.h"
+#include "train/plan.h"
 #include "train/session.h"
 #include "train/trainer.h"
 
@@ -51,12 +52,11 @@ static double accuracy_of(const char *folder)
     return accuracy;
 }
 
-static void train(const char *fusion, const char *model, const char *freeze, const char *out, bool features)
+static void configure(kin_config *c, const char *fusion, const char *model, const char *freeze,
+                      const char *out)
 {
     kin_ctx cx = {0};
-    kin_config c;
-    kin_trainer t;
-    assert_int_equal(kin_config_init(&cx, &c), KIN_OK);
+    assert_int_equal(kin_config_init(&cx, c), KIN_OK);
     const char *const keys[][2] = {{"model", model},
                                    {"model.fusion.kind", fusion},
                                    {"train-data", "scenes:xor,count=96,seed=1,size=32"},
@@ -70,13 +70,47 @@ static void train(const char *fusion, const char *model, const char *freeze, con
                                    {"eval-batch", "16"},
                                    {"freeze", freeze},
                                    {"out", out}};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) set(&c, keys[i][0], keys[i][1]);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) set(c, keys[i][0], keys[i][1]);
+}
+
+static void train(const char *fusion, const char *model, const char *freeze, const char *out, bool features)
+{
+    kin_ctx cx = {0};
+    kin_config c;
+    kin_trainer t;
+    configure(&c, fusion, model, freeze, out);
     if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
     assert_true((t.features != NULL) == features);
     if (kin_trainer_run(&cx, &t, NULL) != KIN_OK) fail_msg("%s", cx.message);
     char last[200];
     snprintf(last, sizeof last, "%s/last", out);
     assert_true(fabs(t.state.best - accuracy_of(last)) < 1e-9);
+    kin_trainer_close(&t);
+    kin_config_free(&c);
+}
+
+static const char towers[] = "visual.*,token_embedding*,positional*,transformer*,ln_final*,text_projection";
+
+/* A plan of frozen towers embeds a batch, to know how long all takes, and not the data. */
+static void plan(const char *model, const char *out)
+{
+    kin_ctx cx = {0};
+    kin_config c;
+    kin_trainer t;
+    kin_plan p;
+    configure(&c, "late", model, towers, out);
+    c.dry_run = true;
+    if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
+    assert_non_null(t.features);
+    assert_null(t.features->image);
+    if (kin_plan_make(&cx, &t, NULL, &p) != KIN_OK) fail_msg("%s", cx.message);
+    assert_true(p.features_seconds > 0.0 && p.needs.of[KIN_SECONDS] > p.features_seconds);
+    kin_trainer_close(&t);
+    c.distill = 0.5;
+    c.ema = 0.5;
+    c.loss_itc = 1.0;
+    assert_int_not_equal(kin_trainer_open(&cx, &t, &c), KIN_OK);
+    assert_string_equal(cx.message, "distill = 0.5, but no tower learns: there is nothing to teach");
     kin_trainer_close(&t);
     kin_config_free(&c);
 }
@@ -94,8 +128,8 @@ static void test_run(void **state)
     /* On from there: with frozen towers, which run once; and another technique on the same towers. */
     snprintf(from, sizeof from, "%s/late/last", root);
     snprintf(out, sizeof out, "%s/frozen", root);
-    train("late", from, "visual.*,token_embedding*,positional*,transformer*,ln_final*,text_projection", out,
-          true);
+    train("late", from, towers, out, true);
+    plan(from, out);
     snprintf(out, sizeof out, "%s/more", root);
     train("xattn", from, "", out, false);
     kin_ctx cx = {0};

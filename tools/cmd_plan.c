@@ -48,6 +48,9 @@ static void print(const kin_trainer *t, const kin_plan *p)
         printf(", %s of that for %lld evaluations",
                kin_amount_text(KIN_SECONDS, p->evaluation_seconds * (double)p->evaluations, evaluating),
                (long long)p->evaluations);
+    if (p->features_seconds > 0.0)
+        printf(", %s of that to embed the data once: no tower learns",
+               kin_amount_text(KIN_SECONDS, p->features_seconds, evaluating));
     printf("; %.0f pairs, %s\n", need[KIN_PAIRS], kin_amount_text(KIN_FLOP, need[KIN_FLOP], work));
     printf("  energy class %c, about %s: %.0f W %s times that time; not measured\n",
            kin_energy_class(need[KIN_WATT_HOURS]),

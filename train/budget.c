@@ -43,8 +43,7 @@ static kin_status try_out(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, 
     const int64_t batches = kin_min64(p->foreseen, kin_max64(1, LOOKED_AT / texts));
     if (kin_stepper_open(cx, &s, &g, t->stepper.batch, texts, c->chunk) == KIN_OK && t->stepper.fused)
         kin_stepper_fuse(cx, &s, &t->stepper.fused->cfg);
-    if (cx->status == KIN_OK)
-        kin_loader_foresee(cx, &cfg, t->state.loader, batches, prepare, &r);
+    if (cx->status == KIN_OK) kin_loader_foresee(cx, &cfg, t->state.loader, batches, prepare, &r);
     if (cx->status == KIN_OK && t->val && kin_embedder_open(cx, &e, t->model, &g, c->eval_batch) == KIN_OK)
         kin_evaluate_prepare(cx, &e, t->val);
     c->bytes = p->needs.of[KIN_BYTES] > 0.0 ? (int64_t)p->needs.of[KIN_BYTES] : 0;
@@ -118,7 +117,8 @@ static char *fewer_steps(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, d
 static char *advice(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, kin_amount kind, double limit)
 {
     const double steps = fmax(1.0, (double)p->left);
-    const double evaluating = p->evaluation_seconds * (double)p->evaluations;
+    const double evaluating =
+        p->features_seconds + p->evaluation_seconds * (double)p->evaluations; /* whatever the steps are */
     switch (kind) {
     case KIN_BYTES: return kin_budget_smaller(cx, t, p, limit);
     case KIN_SECONDS: return fewer_steps(cx, t, p, limit, evaluating, p->seconds);

@@ -170,7 +170,9 @@ static void sum_up(const kin_trainer *t, kin_plan *out)
                               : c->watts;
     double *of = out->needs.of;
     const double steps = (double)out->left;
-    of[KIN_SECONDS] = steps * out->seconds + (double)out->evaluations * out->evaluation_seconds;
+    out->features_seconds = t->features ? t->features->seconds : 0.0;
+    of[KIN_SECONDS] =
+        out->features_seconds + steps * out->seconds + (double)out->evaluations * out->evaluation_seconds;
     of[KIN_WATT_HOURS] = of[KIN_SECONDS] * out->watts / 3600.0;
     of[KIN_FLOP] = steps * out->flops;
 }

@@ -18,7 +18,7 @@ typedef struct kin_plan {
     int64_t param, act, scratch; /* bytes as mapped; ACT of the largest program, evaluation's among them */
     int64_t host;                /* bytes of batches on their way, of embeddings of a batch */
     int64_t libraries;           /* resident bytes beside all these */
-    kin_cache_cost cache; /* of pictures; its memory is in none of the others. bytes 0: none */
+    kin_cache_cost cache;        /* of pictures; its memory is in none of the others. bytes 0: none */
     int64_t evaluation;  /* bytes that an evaluation takes for its time: embeddings, a batch of pictures */
     int64_t foreseen;    /* batches looked at for this */
     int64_t steps, left; /* of the whole run; that are still to be taken */
@@ -26,9 +26,10 @@ typedef struct kin_plan {
     double pairs, texts, tokens, flops;           /* of a step, on average */
     double seconds, lower_quarter, upper_quarter; /* of a step: median; a quarter took less, a quarter more */
     int64_t timed;                                /* steps that these are of */
-    int64_t evaluations;                          /* still to come */
-    double evaluation_seconds;                    /* of one of them */
-    double watts;                                 /* as said, or assumed */
+    double features_seconds;   /* to embed all data once, where no tower learns; from a batch of it */
+    int64_t evaluations;       /* still to come */
+    double evaluation_seconds; /* of one of them */
+    double watts;              /* as said, or assumed */
     bool assumed;
     kin_amounts needs; /* of what is left: resident bytes, seconds, watt-hours, pairs, flop of the steps */
 } kin_plan;

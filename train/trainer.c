@@ -142,9 +142,10 @@ static kin_status open_features(kin_ctx *cx, kin_trainer *t)
     kin_embedder e = {0};
     t->features = kin_alloc0(cx, 1, sizeof *t->features);
     if (t->features && kin_embedder_open(cx, &e, t->model, &t->programs, t->cfg->eval_batch) == KIN_OK)
-        kin_features_open(cx, t->features, &e, t->train, t->cfg->batch);
+        kin_features_open(cx, t->features, &e, t->train, t->cfg->batch, t->cfg->dry_run);
     kin_embedder_close(&e);
     KIN_TRY(cx->status);
+    if (t->cfg->dry_run) return KIN_OK;
     kin_log(
         cx, KIN_INFO,
         "no tower learns: %lld pictures and %lld texts were embedded once (%.1f s), steps read embeddings",
