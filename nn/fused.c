@@ -1,4 +1,5 @@
 #include "nn/fused.h"
+#include "nn/linear.h"
 
 static kin_wires wires(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z)
 {
@@ -28,10 +29,35 @@ static kin_val features(kin_graph *g, const char *name, const char *symbol, int6
     return kin_input(g, name, kin_rows_of(g, KIN_F32, rows, 1, 0, 2, width), false);
 }
 
-static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z, bool cached,
+bool kin_has_states(const kin_model_cfg *m)
+{
+    return kin_fusions[m->fusion.kind].towers && kin_fusions[m->fusion.kind].rows;
+}
+
+int64_t kin_states_width(const kin_model_cfg *m, bool text)
+{
+    if (kin_fusions[m->fusion.kind].experts) return m->fusion.trunk.width;
+    return text ? m->text.trunk.width : m->vision.trunk.width;
+}
+
+static kin_val states(kin_graph *g, const char *name, const char *symbol, int64_t capacity, int64_t each,
+                      int64_t width)
+{
+    const int rows = kin_dim(g, symbol, capacity);
+    const kin_val x = kin_input(g, name, kin_rows_of(g, KIN_F32, rows, each, 0, 2, width), false);
+    return kin_as(g, symbol, x, g->params->precision);
+}
+
+static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z, const kin_fused_want *want,
                    kin_fusion_in *in)
 {
-    if (cached) {
+    if (want->states) {
+        in->image.rows = states(g, "image states", "images", z->images, kin_vision_tokens(&m->vision),
+                                kin_states_width(m, false));
+        in->text.rows = states(g, "text states", "tokens", z->tokens, 1, kin_states_width(m, true));
+        return;
+    }
+    if (want->features) {
         in->image.embedding = features(g, "image features", "images", z->images, m->embed_dim);
         in->text.embedding = features(g, "text features", "texts", z->texts, m->embed_dim);
         return;
@@ -51,7 +77,7 @@ kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_
 {
     kin_fused_model out = {0};
     kin_fusion_in in = {.sizes = sizes};
-    towers(g, m, sizes, want->features, &in);
+    towers(g, m, sizes, want, &in);
     if (want->head[KIN_ITC]) {
         const kin_val i = kin_index_input(g, "itc images", "itc images", sizes->itc_images, 0);
         const kin_val t = kin_index_input(g, "itc texts", "itc texts", sizes->itc_texts, 0);

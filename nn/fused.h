@@ -10,6 +10,8 @@ typedef struct kin_fused_want {
     bool losses;               /* and not only logits */
     bool features; /* embeddings are inputs "image features" [images, E], "text features" [texts, E] (of
                       length 1) instead of images and ids: towers that do not learn, computed before */
+    bool states;   /* the towers' rows are inputs "image states" [images * T, kin_states_width], "text states"
+                      [tokens, ...], f32: fusions that read rows of towers (kin_has_states), no itc */
 } kin_fused_want;
 
 typedef struct kin_fused_model {
@@ -18,6 +20,9 @@ typedef struct kin_fused_model {
     kin_val loss[KIN_OBJECTIVES];   /* scalars */
     kin_val distill; /* itc against a teacher (kin_distilled), of rows "itc images", "itc texts"; or NONE */
 } kin_fused_model;
+
+bool kin_has_states(const kin_model_cfg *m);
+int64_t kin_states_width(const kin_model_cfg *m, bool text);
 
 /* Inputs: of the towers (nn/dual_encoder.h), of the wiring (nn/fusion.h), of the heads (nn/head.h); for itc
  * "itc images" and "itc texts" i32: which of them the contrastive loss sees, pair i at i, more texts behind.

@@ -11,7 +11,8 @@
 #include <cmocka.h>
 
 #include "train/eval_task.h"
-#include "train/judge_fused.h"
+#include "train/gallery.h"
+#include "train/rerank.h"
 #include "train/plan.h"
 #include "train/session.h"
 #include "train/trainer.h"
@@ -89,6 +90,46 @@ static void train(const char *fusion, const char *model, const char *freeze, con
     kin_config_free(&c);
 }
 
+/* Towers that ran once over the data say what they say when they run for each pair, in any order of pairs. */
+static void gallery(const char *folder)
+{
+    enum { PAIRS = 50 };
+    kin_ctx cx = {0};
+    kin_session s;
+    kin_fused_judge fused;
+    kin_judge judge;
+    kin_gallery g;
+    const kin_dataset_cfg how = {.split = "val", .labels = KIN_LABELS_MUST};
+    kin_dataset *d = kin_dataset_open_as(&cx, "scenes:xor,count=64,seed=2,size=32", &how);
+    if (kin_session_open(&cx, &s, folder, 1, 16) != KIN_OK) fail_msg("%s", cx.message);
+    if (kin_judge_of(&cx, &s.embedder, KIN_CLS, &fused, &judge) != KIN_OK) fail_msg("%s", cx.message);
+    assert_true(kin_gallery_fits(&fused));
+    if (kin_gallery_open(&cx, &g, &fused, d) != KIN_OK) fail_msg("%s", cx.message);
+    assert_true((d->items * g.image_row + g.off[d->captions] * g.text_row) * (int64_t)sizeof(float) <=
+                kin_gallery_bytes(&fused, d));
+    int64_t image[PAIRS], text[PAIRS];
+    float have[PAIRS], want[PAIRS], differ = 0.0f;
+    for (int i = 0; i < PAIRS;
+         i++) { /* pictures in runs of five, some texts twice, the last batch not full */
+        image[i] = (i / 5 * 7) % d->items;
+        text[i] = (i / 2 * 11) % d->captions;
+    }
+    kin_rerank_judge each = {&judge, d};
+    if (kin_gallery_ask(&cx, &g, image, text, PAIRS, have) != KIN_OK) fail_msg("%s", cx.message);
+    if (kin_rerank_ask(&cx, &each, image, text, PAIRS, want) != KIN_OK) fail_msg("%s", cx.message);
+    for (int i = 0; i < PAIRS; i++) {
+        if (!(fabsf(have[i] - want[i]) <= 1e-5f * fmaxf(1.0f, fabsf(want[i]))))
+            fail_msg("%s: pair %d: %.8g from kept rows, %.8g anew", folder, i, (double)have[i],
+                     (double)want[i]);
+        differ = fmaxf(differ, fabsf(want[i] - want[0]));
+    }
+    assert_true(differ > 1e-4f); /* pairs do differ */
+    kin_gallery_close(&g);
+    kin_fused_judge_close(&fused);
+    kin_session_close(&s);
+    kin_dataset_close(d);
+}
+
 static const char towers[] = "visual.*,token_embedding*,positional*,transformer*,ln_final*,text_projection";
 
 /* A plan of frozen towers embeds a batch, to know how long all takes, and not the data. */
@@ -118,12 +159,14 @@ static void plan(const char *model, const char *out)
 static void test_run(void **state)
 {
     (void)state;
-    char root[] = "/tmp/kin-fusion-XXXXXX", out[100], from[100];
+    char root[] = "/tmp/kin-fusion-XXXXXX", out[100], from[110];
     assert_non_null(mkdtemp(root));
-    static const char *const kinds[] = {"late", "xattn", "joint", "experts"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const kinds[] = {"late", "xattn", "joint", "experts", "mmt"};
+    for (int i = 0; i < 5; i++) {
         snprintf(out, sizeof out, "%s/%s", root, kinds[i]);
         train(kinds[i], "scenes-tiny", "", out, false);
+        snprintf(from, sizeof from, "%s/last", out);
+        if (i != 0 && i != 2) gallery(from); /* late has embeddings alone, joint no towers */
     }
     /* On from there: with frozen towers, which run once; and another technique on the same towers. */
     snprintf(from, sizeof from, "%s/late/last", root);

@@ -8,6 +8,7 @@
 #include "tools/plot.h"
 #include "train/eval_noise.h"
 #include "train/evaluate.h"
+#include "train/gallery.h"
 #include "train/judge_fused.h"
 #include "train/rerank.h"
 #include "train/session.h"
@@ -163,6 +164,18 @@ static void print_way(const json_t *m, const char *way, const char *name)
     }
 }
 
+/* What it costs is said before it begins. */
+static kin_status open_gallery(kin_ctx *cx, kin_gallery *g, kin_fused_judge *fused, const kin_dataset *d)
+{
+    fprintf(stderr,
+            "the judge's towers run once over %lld pictures and %lld texts; their rows are kept (%.0f MiB "
+            "at most)\n",
+            (long long)d->items, (long long)d->captions, (double)kin_gallery_bytes(fused, d) / 1048576.0);
+    KIN_TRY(kin_gallery_open(cx, g, fused, d));
+    fprintf(stderr, "that took %.1f s\n", g->seconds);
+    return KIN_OK;
+}
+
 static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session *second,
                          kin_fused_judge *fused)
 {
@@ -173,6 +186,8 @@ static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session 
     json_t *m = NULL;
     if (d && kin_embed_dataset(cx, &s->embedder, d, &image, &text) == KIN_OK) {
         kin_rerank_judge self = {&judge, d};
+        kin_gallery gallery = {0};
+        const bool kept = fused->embedder && kin_gallery_fits(fused);
         const kin_rerank_in in = {.first = {.image = image,
                                             .text = text,
                                             .image_of = d->item_of,
@@ -180,13 +195,15 @@ static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session 
                                             .texts = d->captions,
                                             .E = s->model->cfg.embed_dim},
                                   .depth = j->depth,
-                                  .score = kin_rerank_ask,
-                                  .self = &self,
+                                  .score = kept ? kin_gallery_ask : kin_rerank_ask,
+                                  .self = kept ? (void *)&gallery : (void *)&self,
                                   .resamples = j->bootstrap};
         kin_rerank r;
-        fprintf(stderr, "%lld pairs to look at (--depth %lld)\n", (long long)kin_rerank_pairs(&in),
-                (long long)j->depth);
-        if (kin_rerank_run(cx, &in, &r) == KIN_OK) m = kin_rerank_json(cx, &r);
+        fprintf(stderr, "%lld pairs to look at (--depth %lld)%s\n", (long long)kin_rerank_pairs(&in),
+                (long long)j->depth, kept ? "" : "; this judge reads each pair's picture and text anew");
+        if (kept) open_gallery(cx, &gallery, fused, d);
+        if (cx->status == KIN_OK && kin_rerank_run(cx, &in, &r) == KIN_OK) m = kin_rerank_json(cx, &r);
+        kin_gallery_close(&gallery);
     }
     if (m && !j->json) {
         printf("                      before    gain%s\n",

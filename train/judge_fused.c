@@ -77,27 +77,35 @@ static kin_status bring_home(kin_ctx *cx, const kin_fused_judge *j, int64_t coun
     return kin_backend_check(cx, b);
 }
 
-kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t *images, int64_t n,
-                                 const char *const *text, int64_t texts, const int32_t *image,
-                                 const int32_t *pair_text, int64_t pairs, float *out)
+kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs *p, const int32_t *image,
+                               const int32_t *pair_text, int64_t pairs, float *out)
 {
     kin_programs *programs = j->embedder->programs;
-    const int64_t batch = j->embedder->batch;
-    if (n > batch || texts > batch || pairs > batch)
-        return kin_fail(cx, KIN_SHAPE, "%lld pairs of %lld pictures and %lld texts at once; room is for %lld",
-                        (long long)pairs, (long long)n, (long long)texts, (long long)batch);
-    KIN_TRY(encode(cx, j, text, texts));
-    const kin_pairs p = {.n = n, .texts = texts, .images = images, .ids = j->ids, .off = j->off};
-    KIN_TRY(kin_wiring_score(cx, &j->wiring, &p, image, pair_text, pairs));
+    kin_fused_want want = j->want;
+    want.states = p->image_states != NULL;
+    KIN_TRY(kin_wiring_score(cx, &j->wiring, p, image, pair_text, pairs));
     kin_fused_sizes z = j->wiring.now;
-    z.images = z.texts = z.pairs = batch; /* one program for the last batch too */
-    kin_program *program = kin_programs_fused(cx, programs, false, &j->want, &z);
+    z.images = z.texts = z.pairs = j->embedder->batch; /* one program for the last batch too */
+    kin_program *program = kin_programs_fused(cx, programs, false, &want, &z);
     if (!program) return cx->status;
     kin_run run = {0};
     KIN_TRY(kin_wiring_bind(cx, programs, program, &j->wiring, &run));
     KIN_TRY(kin_program_bind(cx, program, j->head == KIN_ITM ? "itm logits" : "cls logits", j->io));
     KIN_TRY(kin_program_run(cx, program, &run));
     return bring_home(cx, j, pairs * j->width, out);
+}
+
+kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t *images, int64_t n,
+                                 const char *const *text, int64_t texts, const int32_t *image,
+                                 const int32_t *pair_text, int64_t pairs, float *out)
+{
+    const int64_t batch = j->embedder->batch;
+    if (n > batch || texts > batch || pairs > batch)
+        return kin_fail(cx, KIN_SHAPE, "%lld pairs of %lld pictures and %lld texts at once; room is for %lld",
+                        (long long)pairs, (long long)n, (long long)texts, (long long)batch);
+    KIN_TRY(encode(cx, j, text, texts));
+    const kin_pairs p = {.n = n, .texts = texts, .images = images, .ids = j->ids, .off = j->off};
+    return kin_fused_judge_run(cx, j, &p, image, pair_text, pairs, out);
 }
 
 static kin_status ask(kin_ctx *cx, void *self, const kin_judged *p, float *out)

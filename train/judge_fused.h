@@ -31,6 +31,11 @@ kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t 
                                  const char *const *text, int64_t texts, const int32_t *image,
                                  const int32_t *pair_text, int64_t pairs, float *out);
 
+/* The same of texts that are ids already, and of pictures or, where p has them, states of both (nn/fused.h).
+ */
+kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs *p, const int32_t *image,
+                               const int32_t *pair_text, int64_t pairs, float *out);
+
 kin_judge kin_judge_fused(kin_fused_judge *j);
 
 /* What a model answers with: the preferred of its heads KIN_ITM and KIN_CLS, else the other one, else the

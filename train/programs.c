@@ -3,13 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/linear.h"
+
 /* Inputs that lie on the host: of the towers, then of pairs (nn/fusion.h, nn/head.h, nn/fused.h). */
 enum { STAGES = sizeof((kin_programs *)0)->stage / sizeof(kin_stage) };
 static const char *const staged[STAGES] = {
     "images",       "ids",           "off",        "image features", "text features", "itc images",
     "itc texts",    "pair images",   "pair texts", "row off",        "row texts",     "row images",
     "row kinds",    "vision rows",   "text rows",  "vision of",      "text of",       "itm labels",
-    "class labels", "class targets", "word rows",  "word labels",    "patch rows",    "patch sources"};
+    "class labels", "class targets", "word rows",  "word labels",    "patch rows",    "patch sources",
+    "image states", "text states"};
 
 struct kin_compiled {
     kin_task task;
@@ -72,6 +75,18 @@ static kin_program_spec fused(const kin_programs *s, kin_graph *g, const kin_mod
     return spec;
 }
 
+static kin_val image_states(kin_graph *g, const kin_model_cfg *m, int64_t images)
+{
+    return kin_as(g, "states", kin_image_tower(g, m, kin_images_input(g, m, images)).rows, KIN_F32);
+}
+
+static kin_val text_states(kin_graph *g, const kin_model_cfg *m, int64_t texts, int64_t tokens)
+{
+    kin_val off;
+    const kin_val ids = kin_texts_input(g, texts, tokens, &off);
+    return kin_as(g, "states", kin_text_tower(g, m, ids, off).rows, KIN_F32);
+}
+
 /* What is built for a task, and which of its values the caller sees. */
 static kin_program_spec build(const kin_programs *s, kin_graph *g, const kin_compiled *c)
 {
@@ -100,6 +115,10 @@ static kin_program_spec build(const kin_programs *s, kin_graph *g, const kin_com
     case KIN_TASK_IMAGES_GRAD:
         spec.output[0] = (kin_slot_spec){kin_encode_images(g, &m, c->z.images), "embedding"};
         if (c->task == KIN_TASK_IMAGES_GRAD) spec.seed[0] = spec.output[0];
+        break;
+    case KIN_TASK_IMAGE_STATES: spec.output[0] = named(image_states(g, &m, c->z.images), "states"); break;
+    case KIN_TASK_TEXT_STATES:
+        spec.output[0] = named(text_states(g, &m, c->z.texts, c->z.tokens), "states");
         break;
     case KIN_TASK_TEXTS:
     case KIN_TASK_TEXTS_GRAD:
@@ -192,8 +211,10 @@ static kin_program *get(kin_ctx *cx, kin_programs *s, kin_compiled want)
 kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool training, int64_t images,
                               int64_t texts, int64_t tokens)
 {
-    const bool has_images = task != KIN_TASK_TEXTS && task != KIN_TASK_TEXTS_GRAD;
-    const bool has_texts = task != KIN_TASK_IMAGES && task != KIN_TASK_IMAGES_GRAD;
+    const bool has_images =
+        task != KIN_TASK_TEXTS && task != KIN_TASK_TEXTS_GRAD && task != KIN_TASK_TEXT_STATES;
+    const bool has_texts =
+        task != KIN_TASK_IMAGES && task != KIN_TASK_IMAGES_GRAD && task != KIN_TASK_IMAGE_STATES;
     kin_compiled want = {.task = task, .training = training};
     if (has_images) want.z.images = images;
     if (has_texts) want.z.texts = texts;

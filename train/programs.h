@@ -14,6 +14,8 @@ typedef enum kin_task {
     KIN_TASK_IMAGES_GRAD, /* its forward and backward from "d embedding" */
     KIN_TASK_TEXTS,       /* the same two of the text tower */
     KIN_TASK_TEXTS_GRAD,
+    KIN_TASK_IMAGE_STATES, /* forward of a tower: output "states", its rows in f32 (nn/fused.h) */
+    KIN_TASK_TEXT_STATES,
     KIN_TASK_FUSED, /* pairs: see kin_programs_fused */
     KIN_TASK_LOSS   /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
                        "grad images", "grad texts" */
@@ -40,7 +42,7 @@ typedef struct kin_programs {
     int64_t act_bytes, scratch_bytes;
     int64_t act_need, scratch_need; /* of the largest programs so far */
     bool planning;                  /* take no memory: programs are compiled to know what they need */
-    kin_stage stage[24];            /* of inputs, by name */
+    kin_stage stage[26];            /* of inputs, by name */
 } kin_programs;
 
 void kin_programs_close(kin_programs *s);

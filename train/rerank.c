@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { AT_ONCE = 1 << 20 }; /* pairs that are put in order together */
+
 /* One direction while it runs. */
 typedef struct way {
     const kin_rerank_in *in;
@@ -12,9 +14,10 @@ typedef struct way {
     int64_t queries, gallery, depth;
     const int64_t *rank; /* [queries] before; -1: not a query */
     float *score;        /* [gallery] of one query */
-    int64_t *best;       /* [depth] */
-    int64_t *query_at;   /* [depth] the query again, for kin_pair_fn */
-    float *judged;       /* [depth] */
+    int64_t *best;       /* [some queries, depth] their candidates */
+    int64_t *image, *text,
+        *place;            /* [some queries * depth] the same pairs, picture by picture; where in best */
+    float *asked, *judged; /* what the judge says of them; of best */
 } way;
 
 static void score_gallery(const way *w, int64_t q)
@@ -35,27 +38,42 @@ static bool is_right(const way *w, int64_t q, int64_t answer)
     return w->by_text ? of[q] == answer : of[answer] == q;
 }
 
-/* The rank of query q when its candidates are in the judge's order; *found: is a right one among them? */
-static kin_status rerank(kin_ctx *cx, way *w, int64_t q, int64_t *rank, bool *found)
+/* The rank of query q when its n candidates are in the judge's order; *found: is a right one among them? */
+static int64_t rerank(const way *w, int64_t q, const int64_t *best, const float *judged, bool *found)
 {
-    score_gallery(w, q);
-    const int64_t n = kin_topk(w->score, w->gallery, w->depth, w->best, NULL);
-    for (int64_t k = 0; k < n; k++) w->query_at[k] = q;
-    KIN_TRY(w->in->score(cx, w->in->self, w->by_text ? w->best : w->query_at,
-                         w->by_text ? w->query_at : w->best, n, w->judged));
     float top = NAN;
     *found = false;
-    for (int64_t k = 0; k < n; k++) {
-        if (!is_right(w, q, w->best[k])) continue;
+    for (int64_t k = 0; k < w->depth; k++) {
+        if (!is_right(w, q, best[k])) continue;
         *found = true;
-        if (isnan(top) || w->judged[k] > top) top = w->judged[k];
+        if (isnan(top) || judged[k] > top) top = judged[k];
     }
-    *rank = w->rank[q];
-    if (!*found) return KIN_OK;
-    *rank = isnan(top) ? w->gallery : 0;
-    for (int64_t k = 0; k < n && !isnan(top); k++)
-        *rank += !is_right(w, q, w->best[k]) && !(w->judged[k] < top);
-    return KIN_OK;
+    if (!*found) return w->rank[q];
+    if (isnan(top)) return w->gallery;
+    int64_t rank = 0;
+    for (int64_t k = 0; k < w->depth; k++) rank += !is_right(w, q, best[k]) && !(judged[k] < top);
+    return rank;
+}
+
+/* Asks about the candidates of query [n], picture by picture, so that what a judge knows of a picture is made
+ * once for all its questions. */
+static kin_status judge(kin_ctx *cx, way *w, const int64_t *query, int64_t n)
+{
+    const int64_t pairs = n * w->depth, images = w->in->first.images;
+    int64_t *from = kin_alloc0(cx, images + 1, sizeof *from);
+    if (!from) return cx->status;
+    for (int64_t k = 0; k < pairs; k++) from[1 + (w->by_text ? w->best[k] : query[k / w->depth])]++;
+    for (int64_t i = 0; i < images; i++) from[i + 1] += from[i];
+    for (int64_t k = 0; k < pairs; k++) {
+        const int64_t q = query[k / w->depth], image = w->by_text ? w->best[k] : q, at = from[image]++;
+        w->image[at] = image;
+        w->text[at] = w->by_text ? q : w->best[k];
+        w->place[at] = k;
+    }
+    if (w->in->score(cx, w->in->self, w->image, w->text, pairs, w->asked) == KIN_OK)
+        for (int64_t k = 0; k < pairs; k++) w->judged[w->place[k]] = w->asked[k];
+    free(from);
+    return cx->status;
 }
 
 static kin_status compare(kin_ctx *cx, const way *w, const int64_t *after, const int64_t *query, int64_t n,
@@ -78,30 +96,45 @@ static kin_status compare(kin_ctx *cx, const way *w, const int64_t *after, const
     return cx->status;
 }
 
+static kin_status run_queries(kin_ctx *cx, way *w, const int64_t *query, int64_t n, int64_t *after,
+                              int64_t *found)
+{
+    for (int64_t i = 0; i < n; i++) {
+        score_gallery(w, query[i]);
+        kin_topk(w->score, w->gallery, w->depth, w->best + i * w->depth, NULL);
+    }
+    KIN_TRY(judge(cx, w, query, n));
+    for (int64_t i = 0; i < n; i++) {
+        bool has;
+        after[i] = rerank(w, query[i], w->best + i * w->depth, w->judged + i * w->depth, &has);
+        *found += has;
+    }
+    return KIN_OK;
+}
+
 static kin_status run_way(kin_ctx *cx, way *w, kin_rerank_way *out)
 {
+    const int64_t some = kin_max64(1, kin_min64(w->queries, AT_ONCE / w->depth)), pairs = some * w->depth;
     int64_t *after = kin_alloc(cx, w->queries, sizeof *after),
             *query = kin_alloc(cx, w->queries, sizeof *query);
+    int64_t **const of_pairs[] = {&w->best, &w->image, &w->text, &w->place};
     int64_t n = 0, found = 0;
     w->score = kin_alloc(cx, w->gallery, sizeof *w->score);
-    w->best = kin_alloc(cx, w->depth, sizeof *w->best);
-    w->query_at = kin_alloc(cx, w->depth, sizeof *w->query_at);
-    w->judged = kin_alloc(cx, w->depth, sizeof *w->judged);
-    for (int64_t q = 0; q < w->queries && cx->status == KIN_OK; q++) {
-        bool has;
-        if (w->rank[q] < 0) continue;
-        query[n] = q;
-        if (rerank(cx, w, q, &after[n], &has) == KIN_OK) found += has;
-        n++;
-    }
+    for (int k = 0; k < 4; k++) *of_pairs[k] = kin_alloc(cx, pairs, sizeof **of_pairs[k]);
+    w->asked = kin_alloc(cx, pairs, sizeof *w->asked);
+    w->judged = kin_alloc(cx, pairs, sizeof *w->judged);
+    for (int64_t q = 0; cx->status == KIN_OK && q < w->queries; q++)
+        if (w->rank[q] >= 0) query[n++] = q;
+    for (int64_t from = 0; cx->status == KIN_OK && from < n; from += some)
+        run_queries(cx, w, query + from, kin_min64(some, n - from), after + from, &found);
     *out = (kin_rerank_way){.queries = n, .candidates = w->depth};
     out->ceiling = (double)found / (double)kin_max64(1, n);
     if (cx->status == KIN_OK) compare(cx, w, after, query, n, out);
     free(after);
     free(query);
     free(w->score);
-    free(w->best);
-    free(w->query_at);
+    for (int k = 0; k < 4; k++) free(*of_pairs[k]);
+    free(w->asked);
     free(w->judged);
     return cx->status;
 }

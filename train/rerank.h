@@ -11,8 +11,9 @@
 #include "train/eval_retrieval.h"
 #include "train/judge.h"
 
-/* Scores pairs of a gallery, in its own way (with keys and values that it keeps, say): image[k], text[k] ->
- * out[k]. */
+/* Scores pairs of a gallery, in its own way: image[k], text[k] -> out[k]. Pairs of one picture come one after
+ * the other, up to a million pairs at a time, so that what is known of a picture serves all of its questions
+ * (train/gallery.h). */
 typedef kin_status (*kin_pair_fn)(kin_ctx *cx, void *self, const int64_t *image, const int64_t *text,
                                   int64_t n, float *out);
 

@@ -315,6 +315,8 @@ static void begin(kin_wiring *w, const kin_pairs *p)
     w->pixels = p->images;
     w->image_features = p->image_features;
     w->text_features = p->text_features;
+    w->image_states = p->image_states;
+    w->text_states = p->text_states;
 }
 
 static void finish(kin_wiring *w)
@@ -404,6 +406,9 @@ kin_status kin_wiring_each(const kin_wiring *w, kin_wire_fn each, void *user)
         {"images", w->pixels, z->images, side_bytes(w)},
         {"image features", w->image_features, z->images, w->model->embed_dim * (int64_t)sizeof(float)},
         {"text features", w->text_features, z->texts, w->model->embed_dim * (int64_t)sizeof(float)},
+        {"image states", w->image_states, z->images,
+         vision_tokens(w) * kin_states_width(w->model, false) * (int64_t)sizeof(float)},
+        {"text states", w->text_states, z->tokens, kin_states_width(w->model, true) * (int64_t)sizeof(float)},
         {"ids", w->ids, z->tokens, 4},
         {"off", w->off, z->texts + 1, 4},
         {"itc images", w->itc_images, z->itc_images, 4},

@@ -24,7 +24,9 @@ typedef struct kin_pairs {
         *image_of; /* [texts - n] the picture that text n + k is false of, -1: of none; NULL: not known */
     const int32_t *labels; /* [n] class of picture i and text i together; NULL: not labelled */
     const float *image_features,
-        *text_features;   /* [n, E], [texts, E] instead of images (and, with their towers, ids) */
+        *text_features; /* [n, E], [texts, E] instead of images (and, with their towers, ids) */
+    const float *image_states, *text_states; /* [n * T, W], [tokens, W]: rows that the towers made before;
+                                                only where the program wants states (nn/fused.h) */
     const float *targets; /* [n, classes] the same where several may be right; NULL: labels alone */
 } kin_pairs;
 
@@ -42,7 +44,8 @@ typedef struct kin_wiring {
     uint8_t *images;                             /* mim: pictures, then masked ones; else unused */
     const uint8_t *pixels;                       /* [now.images] what the tower sees */
     const float *image_features, *text_features; /* or reads */
-    int32_t *ids, *off;                          /* [now.tokens], [now.texts + 1] */
+    const float *image_states, *text_states;
+    int32_t *ids, *off; /* [now.tokens], [now.texts + 1] */
     int32_t *pair_images, *pair_texts, *row_off, *row_texts, *row_images, *row_kinds;
     int32_t *vision_rows, *text_rows, *vision_of, *text_of;
     int32_t *itc_images, *itc_texts, *itm_labels, *class_labels;
