@@ -98,7 +98,7 @@ def rmsnorm(a, x, r, gamma, *_):
     return [y] if r is None else [y, s]
 
 
-def batchnorm(a, x, gamma, beta, mean, var):
+def batchnorm(a, x, gamma, beta, mean, var, *_):
     eps, flat = struct.unpack("f", a)[0], x.reshape(-1, x.shape[-1])
     if mean is not None:
         return [F.batch_norm(flat, mean, var, gamma, beta, False, 0.0, eps).reshape(x.shape)]
