@@ -1,4 +1,4 @@
-/* "scenes:TASK,count=2000,seed=0,size=64" as a labelled set (data/scenes_task.h): pictures are drawn when it
+/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" as a labelled set (data/scenes_task.h): pictures are drawn when it
  * is opened and kept in memory as PNG. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static kin_status bad_words(kin_ctx *cx, const char *words)
 {
     return kin_fail(
         cx, KIN_ARG,
-        "scenes:%s: expected scenes:TASK,count=N,seed=S,size=P with a TASK of swaps, attributes, match, "
+        "scenes:%s: expected scenes:TASK,count=N,seed=S,size=P,objects=M with a TASK of swaps, attributes, match, "
         "xor, and, count, questions, masked",
         words);
 }
@@ -35,16 +35,17 @@ static kin_status read_words(kin_ctx *cx, const char *words, kin_scene_task_cfg 
     if (task < 0) return bad_words(cx, words);
     out->task = (kin_scene_task)task;
     for (const char *at = words + n; *at;) {
-        static const char *const keys[] = {"count", "seed", "size"};
+        static const char *const keys[] = {"count", "seed", "size", "objects"};
         const char *key = at + 1, *equal = key + strcspn(key, "=,");
         char *end;
-        const int k = index_of(keys, 3, key, (size_t)(equal - key));
+        const int k = index_of(keys, 4, key, (size_t)(equal - key));
         if (k < 0 || *equal != '=' || equal[1] < '0' || equal[1] > '9') return bad_words(cx, words);
         const unsigned long long value = strtoull(equal + 1, &end, 10);
         if (*end && *end != ',') return bad_words(cx, words);
         if (k == 0) out->count = value > INT32_MAX ? INT32_MAX : (int64_t)value;
         if (k == 1) out->seed = value;
         if (k == 2) out->size = value > KIN_SCENE_MAX_SIZE ? KIN_SCENE_MAX_SIZE + 1 : (int)value;
+        if (k == 3) out->objects = value > KIN_SCENE_MAX_OBJECTS ? KIN_SCENE_MAX_OBJECTS + 1 : (int)value;
         at = end;
     }
     return KIN_OK;

@@ -50,10 +50,11 @@ static int64_t picture(maker *m, int least, int most, wanted_fn wanted, const vo
     kin_scene *grown = kin_roomy(m->cx, o->scene, o->scenes, &o->scene_room, sizeof *grown);
     if (!grown) return -1;
     o->scene = grown;
+    const int limit = m->cfg->objects;
     const kin_scene_cfg cfg = {.size = m->cfg->size,
                                .split = m->cfg->split,
-                               .min_objects = least,
-                               .max_objects = most,
+                               .min_objects = limit && limit < least ? limit : least,
+                               .max_objects = limit ? limit : most,
                                .wanted = wanted,
                                .user = user};
     const uint64_t key = kin_key(m->key, 1, (uint64_t)o->scenes);
@@ -406,6 +407,9 @@ kin_status kin_scene_task_make(kin_ctx *cx, const kin_scene_task_cfg *cfg, kin_s
     if (cfg->count < 1 || cfg->count > 10000000)
         return kin_fail(cx, KIN_ARG, "scenes: count is %lld, it must be 1 to 10000000",
                         (long long)cfg->count);
+    if (cfg->objects && (cfg->task == KIN_SCENE_TASK_COUNT || cfg->task == KIN_SCENE_TASK_QUESTIONS))
+        return kin_fail(cx, KIN_ARG, "scenes: %s asks how many there are: objects=N is of the other tasks",
+                        kin_scene_task_names[cfg->task]);
     for (int64_t round = 0; out->examples < cfg->count; round++) KIN_TRY(make_round(cx, cfg, round, out));
     return KIN_OK;
 }

@@ -59,10 +59,12 @@ typedef struct kin_scene_task_cfg {
     uint64_t seed;
     int64_t count; /* examples; whole rounds are made: up to five more */
     int size;      /* of a picture, in pixels */
+    int objects;   /* at most so many in a picture (swaps and attributes: just so many), which is easier; 0: the
+                      task's own number */
 } kin_scene_task_cfg;
 
-/* Free with kin_scene_set_free, also after a failure. KIN_ARG like kin_scene_make, or for a count that is not
- * 1 to 10 million. */
+/* Free with kin_scene_set_free, also after a failure. KIN_ARG like kin_scene_make, for a count that is not
+ * 1 to 10 million, or for objects of a task that asks how many there are (count, questions). */
 kin_status kin_scene_task_make(kin_ctx *cx, const kin_scene_task_cfg *cfg, kin_scene_set *out);
 void kin_scene_set_free(kin_scene_set *s);
 

@@ -407,6 +407,21 @@ static void test_no_shortcut(void **state)
     assert_true(learn(KIN_SCENE_TASK_AND, PICTURE | TEXT) > 0.95);
 }
 
+static void test_fewer_objects(void **state)
+{
+    (void)state;
+    for (int t = 0; t < KIN_SCENE_TASKS; t++) {
+        kin_ctx cx = {0};
+        kin_scene_set s;
+        const kin_scene_task_cfg cfg = {.task = (kin_scene_task)t, .count = 40, .size = 32, .objects = 2};
+        const bool asks = t == KIN_SCENE_TASK_COUNT || t == KIN_SCENE_TASK_QUESTIONS;
+        assert_int_equal(kin_scene_task_make(&cx, &cfg, &s), asks ? KIN_ARG : KIN_OK);
+        if (asks) assert_non_null(strstr(cx.message, "asks how many there are"));
+        for (int64_t i = 0; !asks && i < s.scenes; i++) assert_int_equal(s.scene[i].count, 2);
+        kin_scene_set_free(&s);
+    }
+}
+
 /* ---- as a labelled set ---- */
 
 static void test_same_whatever_their_number(void **state)
@@ -467,7 +482,9 @@ static void test_refuses(void **state)
     (void)state;
     static const char *const bad[] = {"scenes:",          "scenes:nor",          "scenes:xor,",
                                       "scenes:xor,count", "scenes:xor,count=-1", "scenes:xor,count=9x",
-                                      "scenes:xor,n=4",   "scenes:xor,count=0",  "scenes:xor,size=7"};
+                                      "scenes:xor,n=4",   "scenes:xor,count=0",  "scenes:xor,size=7",
+                                      "scenes:xor,objects=1", "scenes:xor,objects=6",
+                                      "scenes:count,objects=2"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         kin_ctx cx = {0};
         assert_null(kin_dataset_open(&cx, bad[i], "train", false));
@@ -485,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_answers_are_balanced), cmocka_unit_test(test_unseen_pairs),
         cmocka_unit_test(test_no_shortcut),          cmocka_unit_test(test_same_whatever_their_number),
         cmocka_unit_test(test_opens_as_data),        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_fewer_objects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
