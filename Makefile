@@ -167,11 +167,14 @@ HOME_include = include/kin.h
 HOME_lib/pkgconfig    = $(BUILD)/kin.pc $(BUILD)/kin-static.pc
 HOME_share/kin        = $(wildcard configs/*.cfg)
 HOME_share/kin/models = $(wildcard configs/models/*.json)
+HOME_share/kin/techniques = $(wildcard configs/techniques/*.cfg)
+HOME_share/kin/demo   = $(wildcard configs/demo/*.cfg)
 HOME_share/doc/kin    = LICENSE docs/example.c docs/example.py
 HOME_share/bash-completion/completions  = $(BUILD)/completion/kin
 HOME_share/zsh/site-functions           = $(BUILD)/completion/_kin
 HOME_share/fish/vendor_completions.d    = $(BUILD)/completion/kin.fish
-HOMES = bin lib include lib/pkgconfig share/kin share/kin/models share/doc/kin share/bash-completion/completions \
+HOMES = bin lib include lib/pkgconfig share/kin share/kin/models share/kin/techniques share/kin/demo share/doc/kin \
+        share/bash-completion/completions \
         share/zsh/site-functions share/fish/vendor_completions.d
 TO    = $(DESTDIR)$(PREFIX)
 
@@ -185,7 +188,7 @@ install: all $(BUILD)/kin.pc $(BUILD)/completion/kin ## copy kin, libraries, kin
 uninstall: ## remove what install wrote
 	@rm -f $(foreach h,$(HOMES),$(addprefix $(TO)/$(h)/,$(notdir $(HOME_$(h)))))
 	@rm -f $(addprefix $(TO)/lib/,libkin.so.$(VERSION) $(SONAME) libkin.so)
-	@rmdir $(addprefix $(TO)/,share/kin/models share/kin share/doc/kin) 2>/dev/null || true
+	@rmdir $(addprefix $(TO)/,share/kin/models share/kin/techniques share/kin/demo share/kin share/doc/kin) 2>/dev/null || true
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

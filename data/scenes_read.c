@@ -1,5 +1,5 @@
-/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" as a labelled set (data/scenes_task.h): pictures are drawn when it
- * is opened and kept in memory as PNG. */
+/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" as a labelled set (data/scenes_task.h): pictures are
+ * drawn when it is opened and kept in memory as PNG. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +21,11 @@ static int index_of(const char *const *names, int n, const char *word, size_t le
 
 static kin_status bad_words(kin_ctx *cx, const char *words)
 {
-    return kin_fail(
-        cx, KIN_ARG,
-        "scenes:%s: expected scenes:TASK,count=N,seed=S,size=P,objects=M with a TASK of swaps, attributes, match, "
-        "xor, and, count, questions, masked",
-        words);
+    return kin_fail(cx, KIN_ARG,
+                    "scenes:%s: expected scenes:TASK,count=N,seed=S,size=P,objects=M with a TASK of swaps, "
+                    "attributes, match, "
+                    "xor, and, count, questions, masked",
+                    words);
 }
 
 static kin_status read_words(kin_ctx *cx, const char *words, kin_scene_task_cfg *out)
@@ -99,12 +99,15 @@ static kin_status add(kin_ctx *cx, kin_dataset *d, const kin_scene_task_cfg *cfg
     int64_t at = 0;
     int classes;
     const char *const *names = kin_scene_task_classes(cfg->task, &classes);
+    const char *twin = cfg->task == KIN_SCENE_TASK_SWAPS ? "relation" : "attribute";
     const int32_t source = join(cx, d, files, set->scenes);
     if (source < 0) return cx->status;
     for (int64_t i = 0; i < set->scenes; at += files[i++].size) {
         snprintf(name, sizeof name, "%s-%s-%06lld.png", kin_scene_task_names[cfg->task], splits[cfg->split],
                  (long long)i);
         KIN_TRY(kin_dataset_item(cx, d, name, source, at, files[i].size));
+        if (cfg->task == KIN_SCENE_TASK_SWAPS || cfg->task == KIN_SCENE_TASK_ATTRIBUTES) /* false twins */
+            KIN_TRY(kin_dataset_swap(cx, d, twin, set->example[2 * i].text, set->example[2 * i + 1].text));
     }
     for (int64_t i = 0; i < set->examples; i++) {
         const kin_scene_example *e = &set->example[i];

@@ -59,8 +59,8 @@ typedef struct kin_scene_task_cfg {
     uint64_t seed;
     int64_t count; /* examples; whole rounds are made: up to five more */
     int size;      /* of a picture, in pixels */
-    int objects;   /* at most so many in a picture (swaps and attributes: just so many), which is easier; 0: the
-                      task's own number */
+    int objects; /* at most so many in a picture (swaps and attributes: just so many), which is easier; 0: the
+                    task's own number */
 } kin_scene_task_cfg;
 
 /* Free with kin_scene_set_free, also after a failure. KIN_ARG like kin_scene_make, for a count that is not

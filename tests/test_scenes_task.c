@@ -480,10 +480,17 @@ static void test_opens_as_data(void **state)
 static void test_refuses(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"scenes:",          "scenes:nor",          "scenes:xor,",
-                                      "scenes:xor,count", "scenes:xor,count=-1", "scenes:xor,count=9x",
-                                      "scenes:xor,n=4",   "scenes:xor,count=0",  "scenes:xor,size=7",
-                                      "scenes:xor,objects=1", "scenes:xor,objects=6",
+    static const char *const bad[] = {"scenes:",
+                                      "scenes:nor",
+                                      "scenes:xor,",
+                                      "scenes:xor,count",
+                                      "scenes:xor,count=-1",
+                                      "scenes:xor,count=9x",
+                                      "scenes:xor,n=4",
+                                      "scenes:xor,count=0",
+                                      "scenes:xor,size=7",
+                                      "scenes:xor,objects=1",
+                                      "scenes:xor,objects=6",
                                       "scenes:count,objects=2"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         kin_ctx cx = {0};

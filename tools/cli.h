@@ -21,6 +21,7 @@ int cmd_search(kin_ctx *cx, int argc, char **argv);
 int cmd_tokenizer(kin_ctx *cx, int argc, char **argv);
 int cmd_plan(kin_ctx *cx, int argc, char **argv);
 int cmd_hash(kin_ctx *cx, int argc, char **argv);
+int cmd_demo(kin_ctx *cx, int argc, char **argv);
 int cmd_doctor(kin_ctx *cx, int argc, char **argv);
 int cmd_report(kin_ctx *cx, int argc, char **argv);
 int cmd_completion(kin_ctx *cx, int argc, char **argv);

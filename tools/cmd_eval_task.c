@@ -78,6 +78,7 @@ static void print_task(const json_t *m)
     print_value(m, "accuracy", "accuracy");
     print_value(m, "balanced_accuracy", "balanced accuracy");
     print_value(m, "auroc", "AUROC");
+    print_value(m, "pairwise", "true above false");
     const json_t *t = json_object_get(m, "threshold"), *unseen = json_object_get(m, "unseen_texts");
     if (t)
         printf("threshold          %.4f, %s\n", json_number_value(t),

@@ -16,6 +16,7 @@ const cli_row cli_commands[] = {
     {"plan", cmd_plan, "memory, flops and time of a run before it runs"},
     {"hash", cmd_hash, "one digest of a model folder: weights and training state"},
     {"report", cmd_report, "one HTML page about a run: curves, R@K, best and worst queries"},
+    {"demo", cmd_demo, "the fusion techniques side by side, trained and measured: a table and curves"},
     {"doctor", cmd_doctor, "this machine: speed, memory, GPUs, what is missing"},
     {"completion", cmd_completion, "completion of commands and flags for bash, zsh or fish"},
     {"version", cmd_version, "version, processor, kernels"},

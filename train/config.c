@@ -326,11 +326,13 @@ kin_status kin_config_load(kin_ctx *cx, kin_config *c, const char *path)
 {
     uint8_t *text;
     int64_t size;
-    const bool name =
-        *path && !strchr(path, '/') && access(path, F_OK) != 0; /* of a run that comes with kin */
-    if (name && !strstr(path, ".cfg")) {
-        char *found = kin_shared_find(cx, "config", "", path, ".cfg");
+    /* The name of a run that comes with kin: flickr8k, techniques/joint. */
+    if (*path && !strchr("./", *path) && !strstr(path, ".cfg") && access(path, F_OK) != 0) {
+        const char *slash = strrchr(path, '/');
+        char *folder = kin_sprintf(cx, "%.*s", slash ? (int)(slash - path) : 0, path);
+        char *found = folder ? kin_shared_find(cx, "config", folder, slash ? slash + 1 : path, ".cfg") : NULL;
         const kin_status rc = found ? kin_config_load(cx, c, found) : cx->status;
+        free(folder);
         free(found);
         return rc;
     }

@@ -107,6 +107,35 @@ static json_t *measure(kin_ctx *cx, const rows *r, const kin_dataset *d, int64_t
     return kin_eval_labels(cx, &in, &e) == KIN_OK ? kin_label_eval_json(cx, &e) : NULL;
 }
 
+/* How often a picture's true text scores above its false one, of all such two texts. Rows of a picture may
+ * lie anywhere, so they are strung together by picture. */
+static kin_status pairwise(kin_ctx *cx, const rows *r, const kin_dataset *d, json_t *out)
+{
+    int64_t *first = kin_alloc(cx, d->items, sizeof *first), *next = kin_alloc(cx, r->n, sizeof *next);
+    int64_t pairs = 0, halves = 0;
+    for (int64_t i = 0; first && i < d->items; i++) first[i] = -1;
+    for (int64_t i = r->n - 1; first && next && i >= 0; i--) {
+        int64_t *head = &first[d->item_of[r->caption[i]]];
+        next[i] = *head;
+        *head = i;
+        for (int64_t k = next[i]; k >= 0; k = next[k]) {
+            if (r->label[k] == r->label[i]) continue;
+            const double yes = r->score[r->label[i] ? i : k], no = r->score[r->label[i] ? k : i];
+            pairs++;
+            halves += yes > no || (isnan(no) && !isnan(yes)) ? 2 : yes == no;
+        }
+    }
+    free(first);
+    free(next);
+    if (cx->status != KIN_OK || pairs == 0) return cx->status;
+    double low, high;
+    kin_wilson(halves / 2, pairs, &low, &high);
+    json_object_set_new(out, "pairwise", json_real((double)halves / (2.0 * (double)pairs)));
+    json_object_set_new(out, "pairwise_wilson95", json_pack("[f, f]", low, high));
+    json_object_set_new(out, "pairwise_pairs", json_integer(pairs));
+    return KIN_OK;
+}
+
 /* Leaves the rows of unseen texts. */
 static void leave_unseen(rows *r, const bool *seen)
 {
@@ -135,6 +164,7 @@ static json_t *report(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, con
     if (j->width == 1 && isfinite(threshold)) json_object_set_new(out, "threshold", json_real(threshold));
     if (j->width == 1)
         json_object_set_new(out, "threshold_from", json_string(o->threshold ? "tuned" : "median"));
+    if (d->classes == 2) pairwise(cx, r, d, out);
     if (r->n < d->captions) json_object_set_new(out, "other_class", json_integer(d->captions - r->n));
     if (o->seen) {
         leave_unseen(r, o->seen);

@@ -2,7 +2,11 @@
  *
  * A judge of one number (a dual encoder) answers true or false by a threshold on it. That is tuned on other
  * examples, or else the median of what is evaluated, which takes no labels; its auroc needs none. Judges of
- * more numbers answer with the largest. Examples of one text are one group of the bootstrap. */
+ * more numbers answer with the largest. Examples of one text are one group of the bootstrap.
+ *
+ * Where a picture has texts that are true of it and texts that are false, "pairwise" is how often, of one
+ * true and one false text of the same picture, the true one scores higher (equal: one half; a NaN loses):
+ * chance is 1/2 for a model that does not look, and no threshold is needed. */
 #ifndef KIN_EVAL_TASK_H
 #define KIN_EVAL_TASK_H
 #include "train/eval_labels.h"
@@ -15,7 +19,8 @@ typedef struct kin_task_opts {
     const kin_corruption *noise;
 } kin_task_opts;
 
-/* {kin_label_eval_json's keys, "threshold"?, "threshold_from"?: "tuned"|"median", "other_class"?: examples
+/* {kin_label_eval_json's keys, "threshold"?, "threshold_from"?: "tuned"|"median",
+ * "pairwise"?, "pairwise_wilson95"?: [l, h] of its pairs, "pairwise_pairs"?, "other_class"?: examples
  * whose class the judge does not know, "unseen_texts"?: the same of the examples whose texts training did not
  * have}. Asks the judge to number the data's classes as its own. KIN_ARG when judge and data do not fit. The
  * caller owns it. */

@@ -1,0 +1,197 @@
+/* Measures of the demo: what a trained model answers. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/demo.h"
+#include "train/eval_noise.h"
+#include "train/eval_pairs.h"
+#include "train/evaluate.h"
+#include "train/judge_fused.h"
+#include "train/session.h"
+
+enum { BATCH = 64, TIMES = 9 };
+
+typedef struct subject {
+    const demo *d;
+    kin_session session;
+    kin_fused_judge fused;
+    kin_judge judge;
+    json_t *out, *metrics;
+} subject;
+
+static double member(const json_t *m, const char *key, const char *ending, size_t i)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s%s", key, ending);
+    return json_number_value(json_array_get(json_object_get(m, name), i));
+}
+
+/* metrics[name] from a result's key, with the interval that stands beside it. */
+static void keep(subject *s, const char *name, const json_t *result, const char *key, const char *interval)
+{
+    json_object_set_new(s->metrics, name,
+                        json_pack("{s:f, s:f, s:f}", "value", json_number_value(json_object_get(result, key)),
+                                  "low", member(result, key, interval, 0), "high",
+                                  member(result, key, interval, 1)));
+}
+
+static kin_dataset *open_gallery(kin_ctx *cx, const demo *d)
+{
+    char *path = kin_sprintf(cx, "%s/data/gallery", d->out);
+    kin_dataset *set = path ? kin_dataset_open(cx, path, "test", false) : NULL;
+    free(path);
+    return set;
+}
+
+static kin_dataset *open_task(kin_ctx *cx, const demo *d, const demo_measure *m, const char *split)
+{
+    char *data = kin_sprintf(cx, "%s,count=%lld", m->data, (long long)d->scale->ask);
+    const kin_dataset_cfg cfg = {.split = split, .labels = KIN_LABELS_MUST};
+    kin_dataset *set = data ? kin_dataset_open_as(cx, data, &cfg) : NULL;
+    free(data);
+    return set;
+}
+
+static kin_status in_gallery(kin_ctx *cx, subject *s, const demo_measure *m, kin_dataset *set)
+{
+    const int64_t resamples = s->d->bootstrap;
+    json_t *r = NULL;
+    if (m->kind == DEMO_SEARCH) {
+        if (!kin_fusions[s->session.programs.cfg.fusion.kind].towers) return KIN_OK;
+        r = kin_evaluate(cx, &s->session.embedder, set,
+                         &(kin_eval_opts){.bootstrap = resamples, .per_image = 1});
+    } else
+        r = kin_eval_pairs(cx, &s->judge, set, resamples);
+    if (r) {
+        keep(s, m->name, r, "image_retrieval_recall@1", "_ci95");
+        json_object_set_new(json_object_get(s->metrics, m->name), "back",
+                            json_real(json_number_value(json_object_get(r, "text_retrieval_recall@1"))));
+        json_object_set_new(json_object_get(s->metrics, m->name), "chance",
+                            json_real(json_number_value(json_object_get(r, "image_retrieval_chance@1"))));
+    }
+    json_decref(r);
+    return cx->status;
+}
+
+/* Matching, and how it bears noise. A dual encoder's threshold comes from other data. */
+static kin_status matching(kin_ctx *cx, subject *s, const demo_measure *m, kin_dataset *set)
+{
+    double threshold;
+    kin_noise_task task = {.judge = &s->judge, .data = set, .bootstrap = s->d->bootstrap};
+    if (s->judge.width == 1) {
+        kin_dataset *other = open_task(cx, s->d, m, "val");
+        if (other) kin_tune_threshold(cx, &s->judge, other, &threshold);
+        kin_dataset_close(other);
+        task.threshold = &threshold;
+    }
+    kin_estimate e;
+    if (cx->status != KIN_OK || kin_noise_measure_task(cx, &task, NULL, &e) != KIN_OK) return cx->status;
+    json_object_set_new(s->metrics, m->name,
+                        json_pack("{s:f, s:f, s:f}", "value", e.value, "low", e.low, "high", e.high));
+    kin_noise_cfg cfg = {.steps = s->d->scale->noise, .metric = "balanced accuracy of matching"};
+    for (int k = 0; k < KIN_NOISES; k++) cfg.kinds[k] = true;
+    const kin_noise_subject one = {"", &task, kin_noise_measure_task};
+    json_t *curves = kin_eval_noise(cx, &one, 1, &cfg);
+    if (curves) json_object_set_new(s->out, "noise", curves);
+    return cx->status;
+}
+
+static kin_status on_labels(kin_ctx *cx, subject *s, const demo_measure *m, kin_dataset *set)
+{
+    const kin_corruption half = {KIN_NOISE_NO_IMAGE, 0.5, 0};
+    const kin_task_opts o = {.bootstrap = s->d->bootstrap, .noise = m->kind == DEMO_NO_IMAGE ? &half : NULL};
+    json_t *r = kin_eval_task(cx, &s->judge, set, &o);
+    if (r && m->kind == DEMO_TWINS) keep(s, m->name, r, "pairwise", "_wilson95");
+    if (r && m->kind == DEMO_LABELS) keep(s, m->name, r, "accuracy", "_ci95");
+    if (r && m->kind == DEMO_NO_IMAGE) keep(s, m->name, r, "balanced_accuracy", "_ci95");
+    json_decref(r);
+    return cx->status;
+}
+
+static kin_status measure(kin_ctx *cx, subject *s, const demo_measure *m)
+{
+    kin_dataset *set = m->data ? open_task(cx, s->d, m, m->split) : open_gallery(cx, s->d);
+    if (set && !m->data) in_gallery(cx, s, m, set);
+    if (set && m->kind == DEMO_MATCH) matching(cx, s, m, set);
+    if (set && m->data && m->kind != DEMO_MATCH) on_labels(cx, s, m, set);
+    kin_dataset_close(set);
+    return cx->status;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* One text put to n pictures. Two towers have met the pictures before; what looks at pairs meets them now. */
+static kin_status ask(kin_ctx *cx, subject *s, const char *text, const uint8_t *pixels, int64_t n, float *out,
+                      double *flops)
+{
+    static const int32_t none[BATCH];
+    kin_embedder *e = &s->session.embedder;
+    kin_fused_judge *j = &s->fused;
+    const kin_program *p;
+    if (j->embedder) {
+        int32_t image[BATCH];
+        for (int32_t i = 0; i < n; i++) image[i] = i;
+        KIN_TRY(kin_fused_judge_pairs(cx, j, pixels, n, &text, 1, image, none, n, out));
+        kin_fused_sizes z = j->wiring.now;
+        z.images = z.texts = z.pairs = e->batch;
+        p = kin_programs_fused(cx, e->programs, false, &j->want, &z);
+        *flops = 0;
+    } else {
+        const int64_t width = e->model->cfg.embed_dim;
+        KIN_TRY(kin_embed_texts(cx, e, &text, 1, out));
+        p = kin_programs_get(cx, e->programs, KIN_TASK_TEXTS, false, 0, e->batch, e->off[1]);
+        *flops = 2.0 * (double)(width * n);
+    }
+    if (p) *flops += kin_program_cost(p, 0).flops;
+    return cx->status;
+}
+
+static kin_status cost(kin_ctx *cx, subject *s)
+{
+    kin_dataset *set = open_gallery(cx, s->d);
+    const int64_t side = s->session.model->preprocess.size, n = set ? kin_min64(set->items, BATCH) : 0;
+    const int64_t room = kin_max64(s->judge.width * BATCH, s->session.model->cfg.embed_dim);
+    uint8_t *pixels = kin_alloc(cx, BATCH * side * side, 3);
+    float *out = kin_alloc(cx, room, sizeof *out);
+    double seconds[TIMES], flops = 0;
+    int64_t item[BATCH];
+    for (int64_t i = 0; i < n; i++) item[i] = i;
+    if (set && pixels && out && kin_read_pictures(cx, &s->session.embedder, set, item, n, pixels) == KIN_OK)
+        for (int i = -1; i < TIMES && cx->status == KIN_OK; i++) { /* the first one compiles */
+            const double before = kin_now();
+            ask(cx, s, set->caption[0], pixels, n, out, &flops);
+            if (i >= 0) seconds[i] = kin_now() - before;
+        }
+    if (cx->status == KIN_OK) {
+        qsort(seconds, TIMES, sizeof *seconds, ascending);
+        json_object_set_new(s->out, "ms", json_real(1e3 * seconds[TIMES / 2]));
+        json_object_set_new(s->out, "flops", json_real(flops));
+    }
+    free(pixels);
+    free(out);
+    kin_dataset_close(set);
+    return cx->status;
+}
+
+json_t *demo_measure_all(kin_ctx *cx, const demo *d, const demo_stage *stage, const char *folder)
+{
+    subject s = {.d = d, .out = json_object(), .metrics = json_object()};
+    json_object_set(s.out, "metrics", s.metrics);
+    if (kin_session_open(cx, &s.session, folder, (int)d->threads, BATCH) == KIN_OK &&
+        kin_judge_of(cx, &s.session.embedder, stage->from ? KIN_CLS : KIN_ITM, &s.fused, &s.judge) ==
+            KIN_OK &&
+        cost(cx, &s) == KIN_OK)
+        for (const demo_measure *m = demo_measures; m->name && cx->status == KIN_OK; m++)
+            if (strcmp(m->stage, stage->name) == 0) measure(cx, &s, m);
+    kin_fused_judge_close(&s.fused);
+    kin_session_close(&s.session);
+    json_decref(s.metrics);
+    if (cx->status == KIN_OK) return s.out;
+    json_decref(s.out);
+    return NULL;
+}
