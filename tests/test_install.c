@@ -71,10 +71,12 @@ static void test_installed(void **state)
     snprintf(command, sizeof command, "%s install", make);
     good(command);
     good("cd $T/there/opt && ls bin/kin lib/libkin.a lib/libkin.so.0 include/kin.h share/kin/demo.cfg "
-         "share/kin/models/ViT-B-32.json share/bash-completion/completions/kin");
+         "share/kin/techniques/joint.cfg share/kin/demo/trunk.cfg share/kin/models/ViT-B-32.json "
+         "share/bash-completion/completions/kin");
     /* It finds its own models, wherever it stands. */
-    good("cd /; K=$T/there/opt/bin/kin; $K data scenes --out $T/scenes --count 80 && "
-         "$K train --model scenes-64 --train-data \"$T/scenes/*.tar\" --dry-run --out $T/run --steps 1");
+    good("cd /; K=$T/there/opt/bin/kin; $K data scenes --out $T/scenes --count 160 && "
+         "$K train --config techniques/contrastive --model scenes-64 --train-data \"$T/scenes/*.tar\" "
+         "--dry-run --out $T/run --steps 1");
     snprintf(command, sizeof command, "%s uninstall", make);
     good(command);
     good("find $T/there -type f -o -type l | grep .; test $? = 1");

@@ -88,6 +88,7 @@ static void test_tasks(void **state)
     assert_true(number(m, "accuracy") == 1.0 && number(m, "examples") == 60);
     assert_null(json_object_get(m, "auroc"));
     assert_null(json_object_get(m, "accuracy_ci95"));
+    assert_null(json_object_get(m, "pairwise"));
     json_decref(m);
     /* Classes by name, as the model has them: one of the data's is missing. */
     const char *const own[] = {"two", "zero", "nine"};
@@ -113,6 +114,9 @@ static void test_tasks(void **state)
     assert_string_equal(json_string_value(json_object_get(m, "threshold_from")), "tuned");
     assert_true(number(json_object_get(m, "unseen_texts"), "examples") == 40);
     assert_non_null(json_object_get(m, "balanced_accuracy_ci95"));
+    /* 40 pictures, each with a true and a false text. Of 16 one answer is wrong: both texts score the same.
+     */
+    assert_true(number(m, "pairwise") == 0.8 && number(m, "pairwise_pairs") == 40);
     json_decref(m);
     free(seen);
     /* Half of the labels are true: the median parts them. Tuned on other data it lies between the two
@@ -120,7 +124,7 @@ static void test_tasks(void **state)
     o = (oracle){.d = d, .width = 1};
     m = kin_eval_task(&cx, &j, d, NULL);
     assert_non_null(m);
-    assert_true(number(m, "accuracy") == 1.0 && number(m, "auroc") == 1.0);
+    assert_true(number(m, "accuracy") == 1.0 && number(m, "auroc") == 1.0 && number(m, "pairwise") == 1.0);
     json_decref(m);
     o.at = 0;
     double tuned;

@@ -77,7 +77,8 @@ static kin_status set_path(kin_ctx *cx, kin_config *c, const char *key, const ch
     return cx->status;
 }
 
-/* The technique's file, the stage's over it, the scale's over both. *there: has this row such a stage? */
+/* The technique's file, the stage's over it, the scale's over both, and, where there is one, the demo's own
+ * of this row. *there: has this row such a stage? */
 static kin_status options(kin_ctx *cx, const demo *d, const demo_row *row, const demo_stage *stage,
                           int64_t seed, const char *place, kin_config *c, bool *there)
 {
@@ -100,6 +101,8 @@ static kin_status options(kin_ctx *cx, const demo *d, const demo_row *row, const
         snprintf(from, sizeof from, "../%s/%s/last", elsewhere ? row->from : row->name, stage->from);
         KIN_TRY(set_path(cx, c, "model", place, from));
     }
+    bool own;
+    KIN_TRY(lay(cx, c, row->name, "", &own));
     snprintf(number, sizeof number, "%lld", (long long)seed);
     KIN_TRY(kin_config_set(cx, c, "seed", number));
     snprintf(number, sizeof number, "%lld", (long long)d->threads);
