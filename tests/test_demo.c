@@ -139,7 +139,7 @@ static void slips_are_explained(void **state)
          "kin demo: demo holds a demo of --scale tiny; name another folder with --out, or remove it\n", 1},
         {"train --config techniques/jiont --train-data x",
          "kin train: config 'jiont': no such file, and no such name; did you mean 'joint'? names are: "
-         "bag-of-words, contrastive, contrastive-deep, cross-attention, experts, gated, joint, late, linear, "
+         "bag-of-words, contrastive-deep, contrastive, cross-attention, experts, gated, joint, late, linear, "
          "mmt, "
          "xor\n",
          2},
