@@ -37,7 +37,7 @@ const demo_measure demo_measures[] = {
 };
 
 const demo_scale demo_scales[] = {
-    {"small", 8000, 8000, 600, 100, 4, "15 minutes at most on two cores"},
+    {"small", 8000, 8000, 600, 100, 4, "meant for 15 minutes on two cores"},
     {"full", 40000, 30000, 2000, 100, 8, "hours"},
     {"tiny", 80, 48, 40, 16, 1, "seconds: whether everything runs"},
     {NULL, 0, 0, 0, 0, 0, NULL},
