@@ -342,7 +342,7 @@ static void test_other_options(void **state)
     static const flag lists[][6] = {
         {{"loss", "siglip"}, {"steps", "3"}, {NULL, NULL}},
         {{"loss", "triplet"}, {"negatives", "0"}, {"steps", "3"}, {NULL, NULL}},
-        {{"chunk", "5"}, {"steps", "3"}, {"smoothing", "0.1"}, {NULL, NULL}},
+        {{"chunk", "5"}, {"steps", "3"}, {"smoothing", "0.1"}, {"distill", "0.3"}, {NULL, NULL}},
         {{"freeze", "visual.*"}, {"steps", "3"}, {NULL, NULL}},
         {{"schedule", "constant"}, {"epochs", "0.05"}, {"steps", "0"}, {"val-data", ""}, {NULL, NULL}},
         {{"model.text.kind", "bag_of_words"},
