@@ -33,6 +33,7 @@ uint32_t kin_op_stored(kin_op op)
         [KIN_OP_conv2d] = IN(0) | IN(1),
         [KIN_OP_act] = IN(0),
         [KIN_OP_add] = IN(0) | IN(1),
+        [KIN_OP_mul] = IN(0) | IN(1),
         [KIN_OP_scale] = IN(0),
         [KIN_OP_dropout] = IN(0),
         [KIN_OP_cast] = IN(0),

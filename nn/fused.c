@@ -1,6 +1,8 @@
 #include "nn/fused.h"
 #include "nn/linear.h"
 
+#include "nn/linear.h"
+
 static kin_wires wires(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z)
 {
     const kin_fusion_row *f = &kin_fusions[m->fusion.kind];
@@ -94,7 +96,10 @@ kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_
     for (int k = KIN_ITM; k < KIN_OBJECTIVES; k++) {
         if (!want->head[k]) continue;
         out.logits[k] = kin_objectives[k].logits(g, m, &in, &f);
-        if (want->losses) out.loss[k] = kin_objectives[k].loss(g, m, &in, out.logits[k]);
+        if (want->losses)
+            out.loss[k] = kin_objectives[k].loss(g, m, &in, out.logits[k]);
+        else /* whoever asks reads f32 */
+            out.logits[k] = kin_as(g, kin_objectives[k].name, out.logits[k], KIN_F32);
     }
     return out;
 }

@@ -18,7 +18,8 @@ static kin_val present(kin_graph *g, const kin_trunk_cfg *c, const char *name, k
     const kin_scope s = kin_enter(g, name, false);
     const int64_t width = kin_shape_of(g, rows)->dim[1];
     const kin_val table = kin_weight(g, "missing", kin_init_normal(0.02), 2, (int64_t)1, width);
-    const kin_val more = kin_op1(g, concat, "with_missing", &((kin_axis_attr){.axis = 0}), rows, table);
+    const kin_val all = kin_as(g, "cast", rows, g->params->precision); /* embeddings are f32 */
+    const kin_val more = kin_op1(g, concat, "with_missing", &((kin_axis_attr){.axis = 0}), all, table);
     kin_stream x = {.x = kin_op1(g, take, "take", NULL, more, index)};
     return kin_leave(g, s, kin_norm(g, "ln", c, &x)); /* embeddings have length 1: entries of 1/sqrt(E) */
 }

@@ -120,7 +120,8 @@ static kin_val mim_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_i
     const kin_patchify_attr cut = kin_patches_of(m, m->vision.patch);
     const kin_val all = kin_op1(g, patchify, "pixels", &cut, in->images);
     const kin_val want = kin_op1(g, take, "masked_pixels", NULL, all, from);
-    return kin_op1(g, target, "loss_mim", &((kin_target_attr){.kind = KIN_TARGET_MSE}), pixels, want);
+    return kin_op1(g, target, "loss_mim", &((kin_target_attr){.kind = KIN_TARGET_MSE}),
+                   kin_as(g, "told_pixels", pixels, KIN_F32), want);
 }
 
 static double mim_chance(const kin_model_cfg *m, double share)
@@ -149,7 +150,8 @@ static kin_val cls_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_i
     const int rows = kin_dim(g, "pairs", in->sizes->pairs);
     const kin_val q =
         kin_input(g, "class targets", kin_rows_of(g, KIN_F32, rows, 1, 0, 2, m->heads.classes), false);
-    return kin_op1(g, target, "loss_cls", &((kin_target_attr){.kind = KIN_TARGET_BCE}), logits, q);
+    return kin_op1(g, target, "loss_cls", &((kin_target_attr){.kind = KIN_TARGET_BCE}),
+                   kin_as(g, "cls_cast", logits, KIN_F32), q);
 }
 
 static double cls_chance(const kin_model_cfg *m, double share)

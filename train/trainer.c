@@ -172,9 +172,6 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
     if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
     if (c->loss_cls > 0.0 && m->heads.many)
         t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
-    if (t->model->params->precision != KIN_F32)
-        return kin_fail(cx, KIN_UNSUPPORTED, "precision = %s: losses over pairs are computed in f32 so far",
-                        c->precision);
     const bool features = steady(t);
     if (features && c->distill > 0.0)
         return kin_fail(cx, KIN_ARG, "distill = %g, but no tower learns: there is nothing to teach",

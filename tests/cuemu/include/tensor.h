@@ -31,14 +31,15 @@ static inline void product(float d[4], const uint32_t a[4], const uint32_t b[2],
     if (meet(0xffffffffu, &mine, sizeof mine, at) != 0xffffffffu)
         fault("%s:%d: a product by tensor cores needs all lanes of a warp", at.file, at.line);
     const int l = lane();
-    for (int i = 0; i < 4; i++) {
-        const int row = l / 4 + (i < 2 ? 0 : 8), column = l % 4 * 2 + i % 2;
-        for (int k = 0; k < 16; k++) {
-            const operands *x = (const operands *)published(row % 8 * 4 + k % 8 / 2);
-            const operands *y = (const operands *)published(column * 4 + k % 8 / 2);
-            d[i] += half_of(x->a[row / 8 + k / 8 * 2], k % 2) * half_of(y->b[k / 8], k % 2);
-        }
+    const operands *x[4], *y[2][4]; /* the lanes that have the row l/4, and those of two columns */
+    for (int k = 0; k < 4; k++) {
+        x[k] = (const operands *)published(l / 4 * 4 + k);
+        for (int j = 0; j < 2; j++) y[j][k] = (const operands *)published((l % 4 * 2 + j) * 4 + k);
     }
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 16; k++)
+            d[i] += half_of(x[k % 8 / 2]->a[i / 2 + k / 8 * 2], k % 2) *
+                    half_of(y[i % 2][k % 8 / 2]->b[k / 8], k % 2);
 }
 
 static inline void turned(uint32_t r[2], const void *row, place at)
