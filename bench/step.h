@@ -60,7 +60,8 @@ static bool open_bench(bench *b, const char *model, int64_t batch, int captions,
                                  .loss = loss,
                                  .loss_cfg = {.captions = captions},
                                  .params = b->params,
-                                 .backend = b->backend};
+                                 .backend = b->backend,
+                                 .replay = true};
     const kin_optim_cfg optim = {
         .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .wd = 0.2, .clip = 1.0, .scale_max = 100.0};
     return kin_optim_open(&b->cx, &b->optim, b->params, &optim) == KIN_OK &&
@@ -96,11 +97,26 @@ static void close_bench(bench *b)
     kin_backend_close(b->backend);
 }
 
+static kin_pairs bench_pairs(const bench *b)
+{
+    return (kin_pairs){.n = b->batch, .texts = b->texts, .images = b->images, .ids = b->ids, .off = b->off};
+}
+
+/* As the training loop does: the next batch, here the same, goes up while the device computes. */
+static void send_next(void *user)
+{
+    bench *b = user;
+    const kin_pairs p = bench_pairs(b);
+    kin_stepper_ahead(&b->stepper, &p);
+}
+
 /* One step; false: b->cx says why. */
 static bool bench_step(bench *b, uint64_t number)
 {
-    const kin_pairs p = {.n = b->batch, .texts = b->texts, .images = b->images, .ids = b->ids, .off = b->off};
+    const kin_pairs p = bench_pairs(b);
     double loss, norm;
+    b->stepper.meanwhile = send_next;
+    b->stepper.user = b;
     const bool ok = kin_stepper_run(&b->cx, &b->stepper, &p, kin_key(1, 2, number), &loss) == KIN_OK &&
                     kin_optim_update(&b->cx, &b->optim, 1e-4, &norm) == KIN_OK;
     b->backend->sync(b->backend);

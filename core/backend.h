@@ -24,6 +24,20 @@ struct kin_backend {
      * can. */
     kin_status (*check)(kin_ctx *cx, kin_backend *b);
     void (*close)(kin_backend *b);
+    /* Inputs that go up while the last ones are computed on; NULL where kernels work on host memory. A turn
+     * begins, and is 0 or 1 by turns: its memory on the device is the caller's, and no other turn's. most:
+     * bytes that one turn sends at most (256 a piece). What is sent is copied away from `from` at once; what
+     * is computed after send_use sees it. What reads it is called before the next turn begins. */
+    int (*send_begin)(kin_backend *b, int64_t most);
+    void (*send)(kin_backend *b, void *to, const void *from, int64_t bytes);
+    void (*send_use)(kin_backend *b);
+    /* NULL, or: kernels called between record (true) and recorded do not run, and are kept; replay runs them,
+     * again and again, with the arguments they were called with. recorded: NULL when they cannot be kept,
+     * then they never run, and check says why. */
+    bool (*record)(kin_backend *b);
+    void *(*recorded)(kin_backend *b);
+    void (*replay)(kin_backend *b, void *recording);
+    void (*forget)(kin_backend *b, void *recording);
 };
 
 /* The scalar specification, in float (KIN_F32) or double (KIN_F64). One thread. */

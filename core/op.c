@@ -48,6 +48,11 @@ uint32_t kin_op_stored(kin_op op)
     return stored[op];
 }
 
+bool kin_op_draws(kin_op op)
+{
+    return op == KIN_OP_dropout || op == KIN_OP_patch_drop;
+}
+
 kin_status kin_op_types(kin_ctx *cx, kin_op op, const kin_shape *in)
 {
     const kin_op_row *row = kin_op_get(op);

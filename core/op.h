@@ -190,7 +190,9 @@ KIN_ANYWHERE int64_t kin_infonce_row(int64_t j, int64_t n, int more)
  * (mean over rows + mean over the first N (1 + more) columns) / 2: later columns are texts of no picture, and
  * only others of a row. The teacher's inputs are constants: they get no gradient. Tiled: neither z nor t is
  * stored. */
-typedef struct kin_distill_attr { int more; /* as in infonce */ } kin_distill_attr;
+typedef struct kin_distill_attr {
+    int more; /* as in infonce */
+} kin_distill_attr;
 
 /* siglip (Zhai et al. 2023): loss = -1/N sum_ij log sigmoid(y_ij (s a_i.b_j + bias)), s = exp(logit_scale),
  * y = 1 on the diagonal, else -1.  a [N, E], b [M, E] (M >= N), logit_scale, bias scalars -> loss. Tiled. */
@@ -236,6 +238,11 @@ typedef struct kin_ema_attr {
 
 /* ---- what a kernel receives ---------------------------------------------------------------- */
 
+typedef struct kin_draw {
+    uint64_t key;
+    int64_t sample0;
+} kin_draw;
+
 /* Everything a kernel may touch: no globals, no allocation. Forward reads in, writes out. Backward reads
  * dout and whatever of in and out the table says (the rest may have NULL pointers), writes din. */
 typedef struct kin_call {
@@ -244,10 +251,12 @@ typedef struct kin_call {
     kin_tensor *din;        /* backward; ptr == NULL: not wanted */
     uint32_t acc;           /* bit i: din[i] += , else din[i] = */
     const void *attr;
-    void *scratch;    /* kin_op_def.scratch bytes, 64-byte aligned, contents undefined */
-    void *dev;        /* the backend's own context */
-    uint64_t rng_key; /* of (seed, step, node) */
-    int64_t sample0;  /* index in the global batch of this call's sample 0 */
+    void *scratch;        /* kin_op_def.scratch bytes, 64-byte aligned, contents undefined */
+    void *dev;            /* the backend's own context */
+    uint64_t rng_key;     /* of (seed, step, node) */
+    int64_t sample0;      /* index in the global batch of this call's sample 0 */
+    const kin_draw *draw; /* both again in the device's memory, for calls that are replayed (core/replay.c);
+                             else NULL */
 } kin_call;
 
 typedef struct kin_fn_call {
@@ -323,6 +332,7 @@ const kin_op_row *kin_op_get(kin_op op);
 /* Inputs of an op that hold activations, or weights as matrices: all of one type, f32 or the run's precision,
  * which is also that of the outputs that hold activations. Every other real input is f32. */
 uint32_t kin_op_stored(kin_op op);
+bool kin_op_draws(kin_op op);                                         /* reads rng_key and sample0 */
 kin_status kin_op_types(kin_ctx *cx, kin_op op, const kin_shape *in); /* are they so? */
 const char *kin_fn_name(kin_fn fn);
 uint64_t kin_ops_hash(void); /* of the tables and structs: plug-ins built against others are refused */

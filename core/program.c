@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/replay.h"
+
 kin_program *kin_program_compile(kin_ctx *cx, kin_graph *g, kin_backend *b, const kin_program_spec *spec)
 {
     if (g->failed || cx->status != KIN_OK) {
@@ -25,6 +27,7 @@ void kin_program_free(kin_program *p)
 {
     if (!p) return;
     for (int i = 0; i < p->slots; i++) free(p->slot[i].name);
+    kin_program_forget(p);
     kin_program_unprepare(p);
     free(p->slot);
     free(p->step);

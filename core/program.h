@@ -54,6 +54,14 @@ typedef struct kin_slot {
 /* A step ready to call: tensors with pointers, and how leading sizes follow the row symbols. */
 typedef struct kin_ready kin_ready;
 
+/* A run of all steps that the backend can repeat (core/replay.c). */
+enum { KIN_RECORDINGS = 8 };
+typedef struct kin_recording {
+    uint64_t what; /* it was recorded with */
+    void *made;    /* NULL: it has come only once so far */
+    int64_t used;  /* at which replay last; 0: empty */
+} kin_recording;
+
 typedef struct kin_program {
     kin_graph *graph; /* not owned, must outlive the program */
     kin_backend *backend;
@@ -65,6 +73,10 @@ typedef struct kin_program {
     int64_t act_bytes, scratch_bytes;
     char *act, *scratch; /* attached */
     bool stale;          /* pointers changed since they were last written into ready */
+    kin_recording recording[KIN_RECORDINGS];
+    int64_t replays;
+    kin_draw *draw, *draws; /* of steps that draw: on the host, on the device */
+    int64_t draw_bytes;
 } kin_program;
 
 /* NULL on failure; reports the graph's sticky error too. */
@@ -84,7 +96,8 @@ typedef struct kin_run {
     int64_t rows[KIN_MAX_SYMBOLS]; /* live count of each row symbol */
     uint64_t key;                  /* of (seed, step) */
     int64_t sample0;               /* index in the global batch of the first sample */
-    double *seconds;               /* NULL, or [steps]: time of each step is added */
+    bool replay;     /* steps may be recorded and replayed, where the backend can: the same bits */
+    double *seconds; /* NULL, or [steps]: time of each step is added */
     bool
         check; /* look at all that every step writes: the first NaN or Inf is KIN_NUMERIC, and where (slow) */
 } kin_run;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/program.h"
+#include "core/replay.h"
 #include "core/rng.h"
 
 enum { TENSORS = 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT };
@@ -197,6 +197,23 @@ static void follow(const kin_program *p, int s)
     }
 }
 
+/* Step s, with all that hangs on it. */
+static void call_step(const kin_program *p, int s)
+{
+    p->ready[s].kernel(&p->ready[s].call);
+    if (p->step[s].followed) follow(p, s);
+}
+
+kin_call *kin_ready_call(const kin_program *p, int step)
+{
+    return &p->ready[step].call;
+}
+
+void kin_program_call(kin_program *p)
+{
+    for (int s = 0; s < p->steps; s++) call_step(p, s);
+}
+
 void kin_run_rows(const kin_program *p, kin_run *run, const char *symbol, int64_t rows)
 {
     for (int i = 0; i < p->graph->symbols; i++)
@@ -212,14 +229,19 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
     if (p->stale) refresh(p);
     kin_params_refresh(p->graph->params);
     KIN_TRY(resize(cx, p, run));
-    double before = run->seconds ? kin_now() : 0.0;
     for (int s = 0; s < p->steps; s++) {
         kin_ready *r = &p->ready[s];
         r->call.rng_key = kin_key(run->key, p->graph->node[p->step[s].node].hash, 0);
         r->call.sample0 = run->sample0;
         stamp(p, &p->step[s], &r->call);
-        r->kernel(&r->call);
-        if (p->step[s].followed) follow(p, s);
+    }
+    if (run->replay && p->backend->record && !run->check && !run->seconds) {
+        KIN_TRY(kin_program_replay(cx, p, run));
+        return kin_backend_check(cx, p->backend);
+    }
+    double before = run->seconds ? kin_now() : 0.0;
+    for (int s = 0; s < p->steps; s++) {
+        call_step(p, s);
         if (run->check) KIN_TRY(look_at(cx, p, s));
         if (run->seconds) {
             p->backend->sync(p->backend);

@@ -29,6 +29,13 @@ typedef struct slot {
     uint32_t *waiting;
 } slot;
 
+/* Texts of a batch laid end to end. */
+typedef struct packed {
+    int32_t *ids, *off;
+    uint32_t *pair;    /* [batch] */
+    int32_t *image_of; /* [batch * negatives] */
+} packed;
+
 struct kin_loader {
     kin_loader_cfg cfg;
     kin_sampler sampler;
@@ -49,9 +56,9 @@ struct kin_loader {
     int64_t known, told; /* when the caller last looked; when it last was told */
     json_t *start;       /* the state before the first batch */
     double waited;
-    int32_t *ids, *off; /* of the batch given out */
-    uint32_t *pair;     /* [batch] of it */
-    int32_t *image_of;  /* [batch * negatives] */
+    packed given_out[2]; /* of the batch given out and of the one that was looked at, by turns */
+    bool peeked;         /* the next one is packed already, as `next` */
+    kin_batch next;
 };
 
 static int64_t row_bytes(const kin_loader *l)
@@ -352,10 +359,11 @@ static kin_status open_loader(kin_ctx *cx, kin_loader *l, const json_t *state)
     if (!l->start) return kin_fail(cx, KIN_NOMEM, "out of memory");
     l->ring = l->cfg.ahead + 1;
     l->slots = kin_alloc0(cx, l->ring, sizeof *l->slots);
-    l->ids = kin_alloc(cx, ids, sizeof *l->ids);
-    l->off = kin_alloc(cx, texts_of(l) + 1, sizeof *l->off);
-    l->pair = kin_alloc(cx, l->cfg.batch, sizeof *l->pair);
-    l->image_of = kin_alloc(cx, texts_of(l), sizeof *l->image_of);
+    for (int i = 0; i < 2; i++)
+        l->given_out[i] = (packed){.ids = kin_alloc(cx, ids, sizeof(int32_t)),
+                                   .off = kin_alloc(cx, texts_of(l) + 1, sizeof(int32_t)),
+                                   .pair = kin_alloc(cx, l->cfg.batch, sizeof(uint32_t)),
+                                   .image_of = kin_alloc(cx, texts_of(l), sizeof(int32_t))};
     KIN_TRY(cx->status);
     for (int64_t i = 0; i < l->ring; i++) {
         KIN_TRY(make_slot(cx, l, &l->slots[i]));
@@ -401,42 +409,45 @@ void kin_loader_close(kin_loader *l)
     json_decref(l->start);
     free(l->slots);
     free(l->thread);
-    free(l->ids);
-    free(l->off);
-    free(l->pair);
-    free(l->image_of);
+    for (int i = 0; i < 2; i++) {
+        free(l->given_out[i].ids);
+        free(l->given_out[i].off);
+        free(l->given_out[i].pair);
+        free(l->given_out[i].image_of);
+    }
     free(l);
 }
 
-static void append(kin_loader *l, const slot *s, int64_t text, kin_batch *out)
+static void append(const kin_loader *l, const packed *p, const slot *s, int64_t text, kin_batch *out)
 {
-    const int32_t n = s->lengths[text], at = l->off[out->texts];
-    memcpy(l->ids + at, s->ids + text * l->cfg.context, (size_t)n * sizeof *l->ids);
-    l->off[++out->texts] = at + n;
+    const int32_t n = s->lengths[text], at = p->off[out->texts];
+    memcpy(p->ids + at, s->ids + text * l->cfg.context, (size_t)n * sizeof *p->ids);
+    p->off[++out->texts] = at + n;
 }
 
 /* Closes the gaps of what could not be read, and lays texts end to end. */
-static void pack(kin_loader *l, slot *s, kin_batch *out)
+static void pack(const kin_loader *l, slot *s, kin_batch *out)
 {
+    const packed *p = &l->given_out[s->number & 1];
     *out = (kin_batch){.images = l->cfg.blind ? NULL : s->images,
-                       .ids = l->ids,
-                       .off = l->off,
-                       .pair = l->pair,
-                       .image_of = l->image_of,
+                       .ids = p->ids,
+                       .off = p->off,
+                       .pair = p->pair,
+                       .image_of = p->image_of,
                        .number = s->number,
                        .epochs = s->epochs};
-    l->off[0] = 0;
+    p->off[0] = 0;
     for (int64_t r = 0; r < l->cfg.batch; r++) {
         if (s->bad[r]) continue;
         if (out->n != r)
             memcpy(s->images + out->n * row_bytes(l), s->images + r * row_bytes(l), (size_t)row_bytes(l));
-        l->pair[out->n++] = s->pair[r];
-        append(l, s, r, out);
+        p->pair[out->n++] = s->pair[r];
+        append(l, p, s, r, out);
     }
     for (int64_t r = 0; r < l->cfg.batch; r++)
         for (int64_t k = 0; k < more(l) && !s->bad[r]; k++) {
-            l->image_of[out->texts - out->n] = -1;
-            append(l, s, more_at(l, r) + k, out);
+            p->image_of[out->texts - out->n] = -1;
+            append(l, p, s, more_at(l, r) + k, out);
         }
     int32_t image = 0;
     for (int64_t r = 0; r < l->cfg.batch; r++) {
@@ -444,8 +455,8 @@ static void pack(kin_loader *l, slot *s, kin_batch *out)
         for (int64_t j = 0; j < l->cfg.negatives; j++) {
             const int64_t text = negatives_at(l, r) + j;
             if (s->lengths[text] <= 0) continue;
-            l->image_of[out->texts - out->n] = image;
-            append(l, s, text, out);
+            p->image_of[out->texts - out->n] = image;
+            append(l, p, s, text, out);
         }
         image++;
     }
@@ -466,7 +477,9 @@ kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out)
     pthread_mutex_unlock(&l->lock);
     l->waited += kin_now() - began;
     if (trouble.status != KIN_OK) return kin_fail(cx, trouble.status, "%s", trouble.message);
-    pack(l, s, out);
+    if (!l->peeked) pack(l, s, &l->next);
+    l->peeked = false;
+    *out = l->next;
     if (misnamed) kin_image_tell_misnamed(cx, misnamed, kind);
     if (skipped > 0 && (l->told == 0 || skipped / 1000 > l->told / 1000)) {
         kin_log(cx, KIN_WARN, "a picture is left out: %s (%lld so far); another one stands in for it",
@@ -477,6 +490,18 @@ kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out)
         return kin_fail(cx, KIN_FORMAT, "not one picture of a batch of %lld could be read; the last: %s",
                         (long long)l->cfg.batch, bad.message);
     return KIN_OK;
+}
+
+bool kin_loader_peek(kin_loader *l, kin_batch *out)
+{
+    pthread_mutex_lock(&l->lock);
+    slot *s = &l->slots[l->given % l->ring];
+    const bool there = l->drawn > l->given && s->done && l->trouble.status == KIN_OK;
+    pthread_mutex_unlock(&l->lock);
+    if (there && !l->peeked) pack(l, s, &l->next);
+    l->peeked = there;
+    if (there) *out = l->next;
+    return there;
 }
 
 static kin_status foresee(kin_ctx *cx, kin_loader *l, slot *s, int64_t batches, kin_lengths_fn each,
@@ -527,5 +552,5 @@ int64_t kin_loader_skipped(const kin_loader *l)
 int64_t kin_loader_bytes(const kin_loader *l)
 {
     const int64_t texts = texts_of(l), ids = texts * l->cfg.context * (int64_t)sizeof(int32_t);
-    return l->ring * (l->cfg.batch * row_bytes(l) + ids) + ids;
+    return l->ring * (l->cfg.batch * row_bytes(l) + ids) + 2 * ids;
 }

@@ -48,6 +48,8 @@ void kin_loader_close(kin_loader *l);
 /* Waits for the next batch. Undecodable pictures are logged: the first, then every 1000th. Fails when a whole
  * batch could not be read. */
 kin_status kin_loader_next(kin_ctx *cx, kin_loader *l, kin_batch *out);
+/* The batch that comes next, if it is ready; it is not given out by that, and the one before stays valid. */
+bool kin_loader_peek(kin_loader *l, kin_batch *out);
 /* Draws the next `batches` batches as a loader opened like this will, and counts the ids of their texts, no
  * picture read: calls each with lengths [texts] in the order of kin_batch. (A pair that stands in for one
  * whose picture cannot be decoded is not foreseen.) */

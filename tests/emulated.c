@@ -43,7 +43,8 @@ kin_backend *emulated_open(kin_ctx *cx)
 const char *emulated_order(int i)
 {
     static const char *const name[EMULATED_ORDERS] = {"ascending", "descending", "random 1", "random 2"};
-    set(i < 2 ? i : 2, (uint64_t)i, i > 0, 0);
+    static const int lazy[EMULATED_ORDERS] = {0, 1, 2, 1};
+    set(i < 2 ? i : 2, (uint64_t)i, lazy[i], 0);
     return name[i];
 }
 

@@ -8,9 +8,9 @@ kin_backend *emulated_open(kin_ctx *cx);
 
 enum { EMULATED_ORDERS = 4 };
 /* Threads and blocks run ascending, descending, or in one of two random orders; streams are lazy in all but
- * the first. Returns the order's name. */
+ * the first, and in the third copies overtake what computes wherever they may. Returns the order's name. */
 const char *emulated_order(int i);
-void emulated_memory(int64_t bytes); /* what the device has; 0: plenty */
-int64_t emulated_launches(const char *kernel);
+void emulated_memory(int64_t bytes);           /* what the device has; 0: plenty */
+int64_t emulated_launches(const char *kernel); /* so far; of graphs: "cudaGraphLaunch" */
 
 #endif

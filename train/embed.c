@@ -36,7 +36,7 @@ static kin_status finish(kin_ctx *cx, kin_embedder *e, kin_program *p, const kin
     kin_backend *b = e->programs->backend;
     const int64_t count = n * e->model->cfg.embed_dim;
     KIN_TRY(kin_program_bind(cx, p, "embedding", e->io));
-    KIN_TRY(kin_program_run(cx, p, run));
+    KIN_TRY(kin_programs_run(cx, e->programs, p, run));
     if (b->real == KIN_F32) {
         b->download(b, out, e->io, count * (int64_t)sizeof *out);
         return kin_backend_check(cx, b);

@@ -173,9 +173,10 @@ kin_status kin_fused_stepper_run(kin_ctx *cx, kin_fused_stepper *s, const kin_pa
         KIN_TRY(kin_program_bind(cx, program, "image embedding", image_out));
         KIN_TRY(kin_program_bind(cx, program, "text embedding", text_out));
     }
-    KIN_TRY(kin_program_run(cx, program, &run));
+    KIN_TRY(kin_programs_run(cx, s->programs, program, &run));
     s->flops = kin_program_cost(program, -1).flops;
     s->chance = chance_of(s);
+    if (s->meanwhile) s->meanwhile(s->user);
     *loss = 0.0;
     for (int k = 0; k < KIN_OBJECTIVES; k++) {
         s->loss[k] = s->cfg.weight[k] > 0.0 ? number_at(s, line(s, k)) : 0.0;

@@ -25,6 +25,8 @@ typedef struct kin_fused_stepper {
     double loss[KIN_OBJECTIVES];          /* of the last batch, unweighted */
     double chance; /* weighted, of all but itc: the loss of a model that knows nothing */
     double flops;
+    void (*meanwhile)(void *user); /* as kin_stepper's */
+    void *user;
 } kin_fused_stepper;
 
 /* Sets wiring.want; KIN_ARG for what cannot be. pairs, texts: most of a batch. */

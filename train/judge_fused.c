@@ -91,7 +91,7 @@ kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs 
     kin_run run = {0};
     KIN_TRY(kin_wiring_bind(cx, programs, program, &j->wiring, &run));
     KIN_TRY(kin_program_bind(cx, program, j->head == KIN_ITM ? "itm logits" : "cls logits", j->io));
-    KIN_TRY(kin_program_run(cx, program, &run));
+    KIN_TRY(kin_programs_run(cx, programs, program, &run));
     return bring_home(cx, j, pairs * j->width, out);
 }
 

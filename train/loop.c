@@ -187,6 +187,16 @@ static kin_status find_nan(kin_ctx *cx, loop *l, const kin_pairs *pairs, uint64_
     return kin_fail(cx, found.status, "%s at step %lld; %s", found.message, step, saved);
 }
 
+/* The next batch goes up while the device computes this one, if the loader has it by now. */
+static void send_next(void *user)
+{
+    kin_trainer *t = user;
+    kin_batch b;
+    if (t->backend->host || !kin_loader_peek(t->loader, &b)) return;
+    const kin_pairs pairs = {.n = b.n, .texts = b.texts, .images = b.images, .ids = b.ids, .off = b.off};
+    kin_stepper_ahead(&t->stepper, &pairs);
+}
+
 static kin_status one_step(kin_ctx *cx, loop *l)
 {
     kin_trainer *t = l->t;
@@ -256,6 +266,8 @@ kin_status kin_trainer_run(kin_ctx *cx, kin_trainer *t, const kin_observer *o)
               .saved = *t->cfg->resume ? t->state.step : -1,
               .watch = {.last_kept = -1.0}};
     kin_status rc = start(cx, &l);
+    t->stepper.meanwhile = send_next;
+    t->stepper.user = t;
     if (rc == KIN_OK) rc = kin_memory_settle(cx, t);
     if (rc == KIN_OK) rc = run(cx, &l);
     if (rc == KIN_OK) kin_watch_end(cx, &l.watch, t);

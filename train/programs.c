@@ -40,9 +40,11 @@ void kin_programs_close(kin_programs *s)
     if (s->act) s->backend->release(s->backend, s->act, s->act_bytes);
     if (s->scratch) s->backend->release(s->backend, s->scratch, s->scratch_bytes);
     for (int i = 0; i < STAGES; i++) {
-        if (s->stage[i].ptr) s->backend->release(s->backend, s->stage[i].ptr, s->stage[i].bytes);
+        for (int k = 0; k < 2; k++)
+            if (s->stage[i].ptr[k]) s->backend->release(s->backend, s->stage[i].ptr[k], s->stage[i].bytes[k]);
         s->stage[i] = (kin_stage){0};
     }
+    s->sending = false;
     s->list = NULL;
     s->act = s->scratch = NULL;
     s->count = s->room = 0;
@@ -160,7 +162,7 @@ static kin_status compile(kin_ctx *cx, kin_programs *s, kin_compiled *c)
 int64_t kin_programs_need(const kin_programs *s)
 {
     int64_t need = s->act_need + s->scratch_need;
-    for (int i = 0; i < STAGES && !s->backend->host; i++) need += s->stage[i].need;
+    for (int i = 0; i < STAGES && !s->backend->host; i++) need += 2 * s->stage[i].need;
     return need;
 }
 
@@ -168,8 +170,12 @@ kin_status kin_programs_reserve(kin_ctx *cx, kin_programs *s)
 {
     KIN_TRY(grow(cx, s->backend, "activations", &s->act, &s->act_bytes, s->act_need));
     KIN_TRY(grow(cx, s->backend, "scratch", &s->scratch, &s->scratch_bytes, s->scratch_need));
-    for (int i = 0; i < STAGES && !s->backend->host; i++)
-        KIN_TRY(grow(cx, s->backend, staged[i], &s->stage[i].ptr, &s->stage[i].bytes, s->stage[i].need));
+    for (int i = 0; i < STAGES && !s->backend->host; i++) {
+        kin_stage *t = &s->stage[i];
+        if (t->need > t->bytes[0]) s->sending = false; /* what was sent there is lost */
+        for (int k = 0; k < 2; k++)
+            KIN_TRY(grow(cx, s->backend, staged[i], &t->ptr[k], &t->bytes[k], t->need));
+    }
     return KIN_OK;
 }
 
@@ -237,17 +243,60 @@ kin_program *kin_programs_fused(kin_ctx *cx, kin_programs *s, bool training, con
     return get(cx, s, c);
 }
 
+static kin_stage *stage_of(kin_programs *s, const char *name)
+{
+    for (int i = 0; i < STAGES; i++)
+        if (strcmp(staged[i], name) == 0) return &s->stage[i];
+    return NULL;
+}
+
+static void begin_turn(kin_programs *s)
+{
+    enum { PIECE = 256 };
+    int64_t most = 0;
+    for (int i = 0; i < STAGES; i++) {
+        most += s->stage[i].need + PIECE;
+        s->stage[i].sent = NULL;
+    }
+    s->turn = s->backend->send_begin(s->backend, most);
+    s->sending = true;
+    s->bound = false;
+}
+
+static void send(kin_programs *s, kin_stage *t, const void *host, int64_t bytes)
+{
+    /* When what was sent ahead is not wanted now, its turn is given up. */
+    if (!s->sending || (t->sent && !s->bound)) begin_turn(s);
+    s->backend->send(s->backend, t->ptr[s->turn], host, bytes);
+    t->sent = host;
+    t->sent_bytes = bytes;
+}
+
+void kin_programs_ahead(kin_programs *s, const char *name, const void *host, int64_t bytes)
+{
+    kin_stage *t = stage_of(s, name);
+    if (!s->backend->host && t && bytes <= t->bytes[0]) send(s, t, host, bytes);
+}
+
 kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
                               const void *host, int64_t bytes)
 {
     if (s->backend->host) return kin_program_bind(cx, p, name, kin_only_read(host));
-    int i = 0;
-    while (i < STAGES && strcmp(staged[i], name) != 0) i++;
-    if (i == STAGES) return kin_fail(cx, KIN_INTERNAL, "no room to upload '%s'", name);
-    const kin_stage *t = &s->stage[i];
-    s->backend->upload(s->backend, t->ptr, host, bytes);
-    KIN_TRY(kin_program_bind(cx, p, name, t->ptr));
+    kin_stage *t = stage_of(s, name);
+    if (!t) return kin_fail(cx, KIN_INTERNAL, "no room to upload '%s'", name);
+    if (!s->sending || t->sent != host || t->sent_bytes != bytes) send(s, t, host, bytes);
+    s->bound = true;
+    KIN_TRY(kin_program_bind(cx, p, name, t->ptr[s->turn]));
     return kin_program_host_copy(cx, p, name, host);
+}
+
+kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run)
+{
+    kin_run how = *run;
+    if (s->sending) s->backend->send_use(s->backend);
+    s->sending = false;
+    how.replay = s->replay;
+    return kin_program_run(cx, p, &how);
 }
 
 kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model_cfg *cfg,

@@ -23,10 +23,13 @@ typedef enum kin_task {
 
 typedef struct kin_compiled kin_compiled;
 
-/* Where an input waits on a device that does not work on host memory. */
+/* Where an input waits on a device that does not work on host memory: in one place while what is computed
+ * reads the other. */
 typedef struct kin_stage {
-    void *ptr;
-    int64_t bytes, need;
+    void *ptr[2];
+    int64_t bytes[2], need;
+    const void *sent; /* in the open turn, from there */
+    int64_t sent_bytes;
 } kin_stage;
 
 typedef struct kin_programs {
@@ -43,6 +46,9 @@ typedef struct kin_programs {
     int64_t act_need, scratch_need; /* of the largest programs so far */
     bool planning;                  /* take no memory: programs are compiled to know what they need */
     kin_stage stage[26];            /* of inputs, by name */
+    int turn;                       /* of the stages: the one that inputs are sent to */
+    bool sending, bound;            /* a turn is open; an input of it is bound to what runs next */
+    bool replay;                    /* runs are recorded and replayed where the backend can */
 } kin_programs;
 
 void kin_programs_close(kin_programs *s);
@@ -60,9 +66,16 @@ kin_status kin_programs_reserve(kin_ctx *cx, kin_programs *s);
  * a row of kin_objectives. Sizes that hang on the texts are rounded up to their buckets. */
 kin_program *kin_programs_fused(kin_ctx *cx, kin_programs *s, bool training, const kin_fused_want *want,
                                 const kin_fused_sizes *sizes);
-/* Binds an input that lies in host memory (name a literal, bytes live): as it is, or uploaded. */
+/* Binds an input that lies in host memory (name a literal, bytes live): as it is, or uploaded, beside what is
+ * still computed. All inputs of a program come before each of its runs. */
 kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, const char *name,
                               const void *host, int64_t bytes);
+/* Sends what will be an input of the next run on its way before that run is asked for; only an input of the
+ * same name, place and size makes use of it, and what lies there must stay until then. Costs nothing where
+ * there is nothing to upload. */
+void kin_programs_ahead(kin_programs *s, const char *name, const void *host, int64_t bytes);
+/* kin_program_run with the inputs sent. */
+kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run);
 /* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */
 int64_t kin_token_bucket(int64_t tokens, int64_t most);
 

@@ -130,7 +130,7 @@ static kin_status bind_losses(kin_ctx *cx, const kin_stepper *s, kin_program *pr
 /* Runs a bound program and counts what it did. */
 static kin_status run_program(kin_ctx *cx, kin_stepper *s, kin_program *prog, const kin_run *run)
 {
-    KIN_TRY(kin_program_run(cx, prog, run));
+    KIN_TRY(kin_programs_run(cx, s->programs, prog, run));
     s->flops += kin_program_cost(prog, -1).flops;
     return KIN_OK;
 }
@@ -261,6 +261,8 @@ static kin_status run_fused(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, con
         bring_home(s, s->image_embedding, p->n, s->image_rows);
         bring_home(s, s->text_embedding, p->n, s->text_rows);
     }
+    s->fused->meanwhile = s->meanwhile;
+    s->fused->user = s->user;
     if (s->fused->cfg.wiring.hard && at >= 0) KIN_TRY(kin_param_get(cx, w, at, false, &scale));
     s->fused->alpha = s->alpha;
     KIN_TRY(kin_fused_stepper_run(cx, s->fused, p, run, image, text, exp((double)scale), s->image_embedding,
@@ -350,8 +352,20 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
         if (learns(s, true)) KIN_TRY(run_texts(cx, s, p, run, LEARN));
     }
     KIN_TRY(kin_params_finish(cx, s->programs->params));
+    if (s->meanwhile) s->meanwhile(s->user);
     *loss = read_loss(s);
     return kin_backend_check(cx, s->programs->backend);
+}
+
+void kin_stepper_ahead(kin_stepper *s, const kin_pairs *p)
+{
+    const int64_t side = s->programs->cfg.vision.image_size, bytes = side * side * 3;
+    const bool masked = s->fused && s->fused->wiring.images && !s->fused->cfg.wiring.hard;
+    if (!p->images || masked) return; /* nothing is read, or what is read is made by the wiring */
+    kin_programs_ahead(s->programs, "images", p->images, kin_min64(p->n, s->chunk) * bytes);
+    if (s->fused || s->chunk < s->batch) return;
+    kin_programs_ahead(s->programs, "ids", p->ids, p->off[p->texts] * (int64_t)sizeof *p->ids);
+    kin_programs_ahead(s->programs, "off", p->off, (p->texts + 1) * (int64_t)sizeof *p->off);
 }
 
 double kin_stepper_chance(const kin_stepper *s, int64_t pairs, int64_t texts)

@@ -28,6 +28,10 @@ typedef struct kin_stepper {
     void *teacher_images, *teacher_texts, *parts; /* in io: what the teacher sees; the second loss, and both
                                                      losses' cotangents, a line each */
     bool check; /* of kin_run: name the first step that writes a NaN or Inf */
+    /* Called when all of a step is under way and its loss is not known yet: the time to send the next batch
+     * ahead (kin_stepper_ahead). NULL: nothing is. */
+    void (*meanwhile)(void *user);
+    void *user;
 } kin_stepper;
 
 /* chunk 0: the whole batch at once. texts: most captions of a batch. */
@@ -45,6 +49,9 @@ kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengt
 /* Fills the gradients in params; *loss is the batch's. key: of (seed, step). After the first call of each
  * token bucket it allocates nothing. */
 kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *pairs, uint64_t key, double *loss);
+
+/* Sends what the step of these pairs reads first on its way to the device; they must stay where they are. */
+void kin_stepper_ahead(kin_stepper *s, const kin_pairs *pairs);
 
 /* The loss of a model that knows nothing, for a batch like the last. */
 double kin_stepper_chance(const kin_stepper *s, int64_t pairs, int64_t texts);

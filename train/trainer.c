@@ -346,6 +346,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     t->programs = (kin_programs){
         .cfg = t->model->cfg,
         .recompute = c->recompute,
+        .replay = c->graphs,
         .loss = t->loss,
         .loss_cfg = {.distill = distill_of(c),
                      .smoothing = (float)c->smoothing,

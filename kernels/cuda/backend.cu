@@ -25,6 +25,7 @@ static void *alloc(kin_backend *b, int64_t bytes)
         return nullptr;
     }
     zero(dev(b), p, bytes);
+    dev(b)->fresh = true;
     return p;
 }
 
@@ -88,6 +89,7 @@ static void close(kin_backend *b)
 {
     kin_cuda_dev *d = dev(b);
     if (d->blas) cublasDestroy(d->blas);
+    kin_cuda_uploads_close(d);
     if (d->stream) cudaStreamDestroy(d->stream);
     cudaFree(d->workspace);
     cudaFree(d->tile);
@@ -104,7 +106,7 @@ static bool open_device(kin_cuda_dev *d)
 {
     return cudaSetDevice(0) == cudaSuccess &&
            cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking) == cudaSuccess &&
-           take(&d->workspace, KIN_CUDA_WORKSPACE) &&
+           kin_cuda_uploads_open(d) && take(&d->workspace, KIN_CUDA_WORKSPACE) &&
            take((void **)&d->tile, sizeof(float) * KIN_CUDA_TILE * KIN_CUDA_TILE) &&
            take((void **)&d->sums, sizeof(double) * KIN_CUDA_SUMS) &&
            cublasCreate(&d->blas) == CUBLAS_STATUS_SUCCESS &&
@@ -153,6 +155,7 @@ static kin_backend *open_backend(kin_ctx *cx)
     b->swap = swap;
     b->sync = sync;
     b->check = check;
+    kin_cuda_recordings_open(d);
     b->close = close;
     return b;
 }

@@ -1,8 +1,8 @@
 #include "kernels/cuda/gpu.h"
 
 struct dropout_args {
-    int64_t rows, width, sample0;
-    uint64_t key;
+    int64_t rows, width;
+    drawing draw;
     float p;
     bool per_sample;
     ragged sequences;
@@ -12,14 +12,15 @@ struct dropout_args {
 template <class T, class F> __global__ void dropout_apply(dropout_args a, const T *from, F *to, bool add)
 {
     const int64_t groups = (a.width + 3) / 4;
+    const kin_draw d = draw_now(a.draw);
     for (EACH(i, a.rows * groups)) {
         const int64_t m = i / groups, first = i % groups * 4;
         const int64_t b = sequence_of(a.sequences, m), token = m - start_of(a.sequences, b);
         uint32_t w[4];
         if (a.per_sample)
-            kin_philox(a.key, (uint32_t)(a.sample0 + b), 0, 0, 1, w);
+            kin_philox(d.key, (uint32_t)(d.sample0 + b), 0, 0, 1, w);
         else
-            kin_philox(a.key, (uint32_t)(a.sample0 + b), (uint32_t)token, (uint32_t)(first / 4), 0, w);
+            kin_philox(d.key, (uint32_t)(d.sample0 + b), (uint32_t)token, (uint32_t)(first / 4), 0, w);
         for (int64_t k = first; k < a.width && k < first + 4; k++) {
             const float keep = kin_unit(w[a.per_sample ? 0 : k % 4]) >= a.p ? 1.0f / (1.0f - a.p) : 0.0f;
             const int64_t at = m * a.width + k;
@@ -33,13 +34,7 @@ static dropout_args args_of(const kin_call *c)
 {
     const kin_dropout_attr *a = attr_of<kin_dropout_attr>(c);
     const int64_t rows = c->out[0].dim[0];
-    return {rows,
-            c->out[0].dim[1],
-            c->sample0,
-            c->rng_key,
-            a->p,
-            a->per_sample != 0,
-            ragged_of(c->in[1], a->t, rows)};
+    return {rows, c->out[0].dim[1], drawing_of(c), a->p, a->per_sample != 0, ragged_of(c->in[1], a->t, rows)};
 }
 
 void kin_cuda_dropout_fwd(const kin_call *c)

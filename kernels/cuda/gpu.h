@@ -40,6 +40,13 @@ extern "C" {
 #endif
 enum { KIN_CUDA_SUMS = 1024 };
 
+/* upload.cu: one of the two turns of inputs. */
+typedef struct kin_cuda_turn {
+    char *pinned;
+    int64_t bytes, used;
+    cudaEvent_t copied, read; /* out of pinned memory; by what was computed with it */
+} kin_cuda_turn;
+
 typedef struct kin_cuda_dev {
     cudaStream_t stream;
     cublasHandle_t blas;
@@ -50,6 +57,10 @@ typedef struct kin_cuda_dev {
     char name[64];
     kin_status status; /* the first failure, and what it says */
     char trouble[256];
+    cudaStream_t uploads;
+    kin_cuda_turn turn[2];
+    int now;    /* the turn that is being sent */
+    bool fresh; /* memory was taken since the last turn began */
 } kin_cuda_dev;
 
 extern "C" {
@@ -67,6 +78,10 @@ extern const kin_fn_kernel kin_cuda_fns[KIN_FN_COUNT];
 
 /* backend.cu: keeps the first failure. */
 void kin_cuda_note(kin_cuda_dev *d, cudaError_t e, const char *what);
+/* What they add to d->backend. */
+bool kin_cuda_uploads_open(kin_cuda_dev *d); /* upload.cu; close also after a failure */
+void kin_cuda_uploads_close(kin_cuda_dev *d);
+void kin_cuda_recordings_open(kin_cuda_dev *d); /* record.cu */
 
 /* One launch on the backend's stream; an empty grid is no work. RUN(d, grid, block, shared, kernel, args...).
  */
@@ -94,6 +109,22 @@ template <class A> static inline const A *attr_of(const kin_call *c)
 template <class T> static inline T *ptr(const kin_tensor &t)
 {
     return t.rank < 0 ? nullptr : (T *)t.ptr;
+}
+
+/* What random numbers of a call hang on: by value, or where a replayed call finds it. */
+typedef struct drawing {
+    const kin_draw *where;
+    kin_draw value;
+} drawing;
+
+static inline drawing drawing_of(const kin_call *c)
+{
+    return {c->draw, {c->rng_key, c->sample0}};
+}
+
+__device__ static inline kin_draw draw_now(const drawing &d)
+{
+    return d.where ? *d.where : d.value;
 }
 
 static inline bool wanted(const kin_call *c, int i)

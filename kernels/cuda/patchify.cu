@@ -79,12 +79,12 @@ __device__ static inline uint32_t draw_of(uint64_t key, int64_t sample, int64_t 
 
 /* One block a sample: patch i is kept when fewer than `keep` come before it by (draw, index); those kept are
  * written in ascending order. */
-static __global__ void patch_drop_choose(uint64_t key, int64_t sample0, int64_t patches, int64_t keep,
-                                         int32_t *idx)
+static __global__ void patch_drop_choose(drawing draw, int64_t patches, int64_t keep, int32_t *idx)
 {
     SHARED(uint32_t, tile, [BLOCK]);
     SHARED(int, flags, [BLOCK]);
-    const int64_t sample = sample0 + blockIdx.x;
+    const uint64_t key = draw_now(draw).key;
+    const int64_t sample = draw_now(draw).sample0 + blockIdx.x;
     int64_t done = 0; /* kept among the patches below `from` */
     for (int64_t from = 0; from < patches; from += BLOCK) {
         const int64_t i = from + threadIdx.x;
@@ -132,7 +132,7 @@ void kin_cuda_patch_drop_fwd(const kin_call *c)
     const int64_t width = c->in[0].dim[1], count = c->out[0].dim[0];
     int32_t *idx = ptr<int32_t>(c->out[1]);
     RUN(dev_of(c), dim3((unsigned)(c->in[0].dim[0] / a->patches)), dim3(BLOCK), 0, patch_drop_choose,
-        c->rng_key, c->sample0, a->patches, a->keep, idx);
+        drawing_of(c), a->patches, a->keep, idx);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
         RUN(dev_of(c), dim3(blocks_for(count * width, BLOCK)), dim3(BLOCK), 0, patch_drop_take<T>, count,

@@ -20,6 +20,7 @@ struct grid_state {
 };
 struct stream;
 struct event;
+struct graph;
 
 /* ---- block.cpp: inside a kernel ---- */
 const triple &thread();
@@ -53,6 +54,7 @@ enum order_kind { ASCENDING, DESCENDING, SHUFFLED };
 void permute(int *v, int n); /* in the order that is set */
 void drain_all();
 bool is_lazy();
+bool recording(const stream *s); /* work is written down for a graph, and done when that is launched */
 
 /* ---- memory.cpp ---- */
 /* While one lives, device memory can be touched. */
@@ -99,8 +101,9 @@ static inline unsigned ballot(unsigned mask, bool vote, place at)
 /* What an emulated plug-in exports to tests. */
 extern "C" {
 #pragma GCC visibility push(default)
-/* order: 0 ascending, 1 descending, 2 shuffled by seed; lazy: work runs when something waits for it; memory:
- * bytes that the device has, 0: 4 GiB. */
+/* order: 0 ascending, 1 descending, 2 shuffled by seed; lazy: work runs when something waits for it (2: of
+ * the first stream alone; others' runs at once, as far as it need not wait); memory: bytes that the device
+ * has, 0: 4 GiB. */
 void cuemu_set(int order, uint64_t seed, int lazy, int64_t memory);
 /* Launches of the kernels (all instances of a template) of that name so far. */
 int64_t cuemu_launches(const char *name);

@@ -59,9 +59,8 @@ opened::opened()
 
 opened::~opened()
 {
-    if (--depth) return;
     check_edges();
-    protect(PROT_NONE);
+    if (--depth == 0) protect(PROT_NONE);
 }
 
 static bool is_edge(const char *p)
@@ -154,6 +153,8 @@ const char *cudaGetErrorString(cudaError_t e)
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorInvalidConfiguration: return "invalid configuration argument";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
     }
     return "unknown error";
 }
@@ -245,6 +246,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if ((to_device ? !on_device(to, bytes) : on_device(to, 1)) ||
         (from_device ? !on_device(from, bytes) : on_device(from, 1)))
         return failed(cudaErrorInvalidValue);
+    const bool pageable = (!from_device && !pinned(from)) || (!to_device && !pinned(to));
+    if (recording(s) && pageable)
+        fault("a copy of memory that is not pinned is recorded: a replay would read or write it whenever it "
+              "comes");
     if (!from_device && !pinned(from)) {
         void *staged = malloc(bytes);
         if (!staged) return failed(cudaErrorMemoryAllocation);

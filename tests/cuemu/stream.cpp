@@ -12,9 +12,15 @@
 
 namespace cuemu
 {
+struct graph {
+    std::vector<std::function<void()>> work;
+    bool broken; /* something came that no graph can hold */
+};
 struct stream {
     std::deque<std::function<void()>> work;
     int64_t sent, done;
+    graph *recording; /* not NULL: what comes is written down, not done */
+    bool first;       /* of all streams */
 };
 struct event {
     stream *on;
@@ -22,7 +28,7 @@ struct event {
 };
 
 static order_kind order = ASCENDING;
-static bool lazy = true;
+static int lazy = 1;
 static uint64_t random_state = 1;
 static std::vector<stream *> streams;
 static std::map<std::string, int64_t> launches;
@@ -39,6 +45,8 @@ void permute(int *v, int n)
 
 static void drain(stream *s, int64_t until)
 {
+    if (s->done == until) return;
+    const opened device; /* no host code runs in between */
     while (s->done < until) {
         const std::function<void()> next = std::move(s->work.front());
         s->work.pop_front();
@@ -49,7 +57,12 @@ static void drain(stream *s, int64_t until)
 
 bool is_lazy()
 {
-    return lazy;
+    return lazy != 0;
+}
+
+bool recording(const stream *s)
+{
+    return s->recording != nullptr;
 }
 
 void drain_all()
@@ -59,9 +72,13 @@ void drain_all()
 
 void enqueue(stream *s, std::function<void()> work)
 {
+    if (s->recording) {
+        s->recording->work.push_back(std::move(work));
+        return;
+    }
     s->work.push_back(std::move(work));
     s->sent++;
-    if (!lazy) drain(s, s->sent);
+    if (!lazy || (lazy == 2 && !s->first)) drain(s, s->sent);
 }
 
 void allow_shared(const void *kernel, size_t bytes)
@@ -111,7 +128,9 @@ cudaError_t cudaDeviceSynchronize()
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
 {
-    streams.push_back(*s = new stream());
+    *s = new stream();
+    (*s)->first = streams.empty();
+    streams.push_back(*s);
     return cudaSuccess;
 }
 
@@ -123,10 +142,20 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
     return cudaSuccess;
 }
 
+/* While a stream is recorded nobody may wait for it: the recording is lost, as in CUDA. */
+static cudaError_t not_recorded(stream *s)
+{
+    if (!s->recording) return cudaSuccess;
+    s->recording->broken = true;
+    cuemu_fail(cudaErrorStreamCaptureUnsupported);
+    return cudaErrorStreamCaptureUnsupported;
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
-    drain(s, s->sent);
-    return cudaSuccess;
+    const cudaError_t e = not_recorded(s);
+    if (e == cudaSuccess) drain(s, s->sent);
+    return e;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned)
@@ -141,10 +170,12 @@ cudaError_t cudaEventDestroy(cudaEvent_t e)
     return cudaSuccess;
 }
 
+/* Events inside a recording would be forks of it, which kin has none of. */
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 {
-    *e = {s, s->sent};
-    return cudaSuccess;
+    const cudaError_t failed = not_recorded(s);
+    if (failed == cudaSuccess) *e = {s, s->sent};
+    return failed;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t e)
@@ -156,7 +187,53 @@ cudaError_t cudaEventSynchronize(cudaEvent_t e)
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
 {
     const event now = *e;
-    if (now.on) enqueue(s, [now] { drain(now.on, now.at); });
+    const cudaError_t failed = not_recorded(s);
+    if (failed == cudaSuccess && now.on) enqueue(s, [now] { drain(now.on, now.at); });
+    return failed;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
+{
+    if (s->recording) return cudaErrorInvalidValue;
+    s->recording = new graph();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
+{
+    *g = s->recording;
+    s->recording = nullptr;
+    if (!*g) return cudaErrorInvalidValue;
+    if (!(*g)->broken) return cudaSuccess;
+    delete *g;
+    *g = nullptr;
+    return cudaErrorStreamCaptureInvalidated;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *e, cudaGraph_t g, unsigned long long)
+{
+    *e = new graph(*g);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s)
+{
+    const cudaError_t failed = not_recorded(s);
+    if (failed != cudaSuccess) return failed;
+    launches["cudaGraphLaunch"]++;
+    for (const auto &each : g->work) enqueue(s, each);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t g)
+{
+    delete g;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t g)
+{
+    delete g;
     return cudaSuccess;
 }
 
@@ -165,7 +242,7 @@ void cuemu_set(int how, uint64_t seed, int is_lazy, int64_t memory)
     drain_all();
     order = (order_kind)how;
     random_state = seed * 2 + 1;
-    lazy = is_lazy != 0;
+    lazy = is_lazy;
     capacity = memory > 0 ? (size_t)memory : (size_t)4 << 30;
 }
 

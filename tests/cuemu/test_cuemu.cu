@@ -392,6 +392,77 @@ static void must_report(void (*wrong)(), const char *report)
         fail_msg("expected '%s', got: %s", report, said);
 }
 
+static __global__ void add_read(int n, const int *more, int *to)
+{
+    to[0] += n + more[0];
+}
+
+/* What is recorded runs when it is launched, with the arguments it was recorded with and memory as it is
+ * then. */
+static void recordings_are_replayed(void **)
+{
+    int got, more = 10;
+    int *where = device<int>(1), *sum = device<int>(1);
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    set_order(0);
+    cudaMemsetAsync(sum, 0, sizeof *sum, stream);
+    to_device(where, &more, 1);
+    assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    int n = 1;
+    LAUNCH(add_read, 1, 1, 0, stream, n, where, sum);
+    LAUNCH(add_read, 1, 1, 0, stream, 100, where, sum);
+    n = 5;
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+    cudaGraphDestroy(graph);
+    to_host(&got, sum, 1);
+    assert_int_equal(got, 0);
+    assert_int_equal(cudaGraphLaunch(exec, stream), cudaSuccess);
+    more = 20;
+    to_device(where, &more, 1);
+    assert_int_equal(cudaGraphLaunch(exec, stream), cudaSuccess);
+    to_host(&got, sum, 1);
+    assert_int_equal(got, 101 + 2 * 10 + 101 + 2 * 20);
+    cudaGraphExecDestroy(exec);
+    assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(cudaStreamSynchronize(stream), cudaErrorStreamCaptureUnsupported);
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
+    cudaGetLastError();
+    cudaFree(where);
+    cudaFree(sum);
+}
+
+/* Of two streams the second one's copies may come before what the first still has to do, unless they wait. */
+static void a_hasty_stream_overtakes(void **)
+{
+    int got, *pinned;
+    int *x = device<int>(1), *y = device<int>(1);
+    cudaStream_t other;
+    cudaEvent_t read;
+    cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);
+    cudaEventCreateWithFlags(&read, cudaEventDisableTiming);
+    cudaMallocHost((void **)&pinned, sizeof *pinned);
+    for (int waits = 0; waits < 2; waits++) {
+        cuemu_set(2, 2, 2, 0);
+        *pinned = 1;
+        cudaMemcpyAsync(x, pinned, sizeof *x, cudaMemcpyHostToDevice, other);
+        cudaMemsetAsync(y, 0, sizeof *y, stream);
+        LAUNCH(add_read, 1, 1, 0, stream, 0, x, y);
+        cudaEventRecord(read, stream);
+        if (waits) cudaStreamWaitEvent(other, read, 0);
+        *pinned = 2;
+        cudaMemcpyAsync(x, pinned, sizeof *x, cudaMemcpyHostToDevice, other);
+        to_host(&got, y, 1);
+        assert_int_equal(got, waits ? 1 : 2);
+    }
+    cudaStreamDestroy(other);
+    cudaEventDestroy(read);
+    cudaFreeHost(pinned);
+    cudaFree(x);
+    cudaFree(y);
+}
+
 static __global__ void two_barriers(int *out)
 {
     if (threadIdx.x < 8)
@@ -488,6 +559,12 @@ static void wrong_kernels_are_reported(void **)
     must_report([] { LAUNCH(half_a_product, 1, 32, 0, stream, device<float>(4)); }, "lane");
     must_report([] { LAUNCH(crooked_copy, 1, 1, 0, stream, device<float>(8)); }, "not 16-byte aligned");
     must_report([] { *(volatile int *)device<int>(4) = 1; }, "host code touches device memory");
+    must_report(
+        [] {
+            cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+            cudaMemcpyAsync(device<int>(1), host_int(), sizeof(int), cudaMemcpyHostToDevice, stream);
+        },
+        "not pinned is recorded");
 }
 
 int main(int argc, char **argv)
@@ -505,6 +582,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(limits_of_a_launch),
         cmocka_unit_test(memory_ends),
         cmocka_unit_test(copies_are_checked),
+        cmocka_unit_test(recordings_are_replayed),
+        cmocka_unit_test(a_hasty_stream_overtakes),
         cmocka_unit_test(wrong_kernels_are_reported),
     };
     if (argc == 2) cmocka_set_test_filter(argv[1]);
