@@ -83,7 +83,7 @@ static kin_stream conv_block(kin_graph *g, const kin_vision_cfg *c, int64_t inde
 }
 
 /* Convolutions 3x3 of stride 2, each with a norm over channels and the activation (Xiao et al. 2021, "Early
- * convolutions help transformers see better"; no batch statistics) and, as the configuration says, residual
+ * convolutions help transformers see better") and, as the configuration says, residual
  * blocks; then a linear to the tower's width. */
 static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
 {
