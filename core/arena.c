@@ -35,14 +35,29 @@ int64_t kin_pages_resident(const void *p, int64_t bytes)
     return count * page;
 }
 
-/* A number alone in a file; -1: there is none ("max"). */
-static int64_t number_in(const char *path)
+/* The number in the first line of DIR/FILE that begins with key ("" for a file that is a number); -1: there
+ * is none
+ * ("max"). */
+static int64_t number_in(const char *dir, const char *file, const char *key)
 {
+    char path[512], line[128];
     long long n = -1;
+    snprintf(path, sizeof path, "%s/%s", dir, file);
     FILE *f = fopen(path, "re");
-    if (f && fscanf(f, "%lld", &n) != 1) n = -1;
+    while (f && n < 0 && fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%lld", &n) != 1) n = -1;
     if (f) fclose(f);
     return (int64_t)n;
+}
+
+int64_t kin_memory_of_group(const char *dir)
+{
+    const int64_t most = number_in(dir, "memory.max", "");
+    if (most < 0) return INT64_MAX;
+    const int64_t used = kin_max64(0, number_in(dir, "memory.current", "")),
+                  files = kin_max64(0, number_in(dir, "memory.stat", "inactive_file ")) +
+                          kin_max64(0, number_in(dir, "memory.stat", "active_file "));
+    return kin_max64(1, most - kin_max64(0, used - files));
 }
 
 int64_t kin_memory_available(void)
@@ -54,8 +69,7 @@ int64_t kin_memory_available(void)
         if (sscanf(line, "MemAvailable: %lld", &kib) == 1 || sscanf(line, "SwapFree: %lld", &kib) == 1)
             sum += kib;
     if (f) fclose(f);
-    const int64_t most = number_in("/sys/fs/cgroup/memory.max");
-    return most > 0 ? kin_min64((int64_t)sum * 1024, most) : (int64_t)sum * 1024;
+    return kin_min64((int64_t)sum * 1024, kin_memory_of_group("/sys/fs/cgroup"));
 }
 
 void *kin_pages_alloc(int64_t bytes)

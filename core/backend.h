@@ -66,8 +66,11 @@ void *kin_pages_alloc(int64_t bytes);
 void kin_pages_free(void *p, int64_t bytes);
 void kin_pages_swap(kin_backend *b, void *x, void *y, int64_t bytes);
 int64_t kin_pages_mapped(int64_t bytes); /* what an arena of so many bytes takes of the address space */
-/* Bytes that could be taken now, swap too, at most the cgroup's; 0: not known. */
+/* Bytes that could be taken now, swap too, at most what the cgroup leaves; 0: not known. */
 int64_t kin_memory_available(void);
+/* What a cgroup (version 2, its folder) leaves: its limit less what it holds, cached files not counted since
+ * they give way; at least 1. INT64_MAX: no limit. */
+int64_t kin_memory_of_group(const char *dir);
 int64_t kin_pages_resident(const void *p, int64_t bytes); /* how much of it lies in memory now; p NULL: 0 */
 
 #endif

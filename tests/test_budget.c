@@ -128,6 +128,40 @@ static void impossible_arenas_are_refused(void **state)
     kin_pages_free(p, 1 << 20);
 }
 
+static void set_number(const char *dir, const char *file, const char *text)
+{
+    kin_ctx cx = {0};
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    assert_int_equal(kin_write_file(&cx, path, text, (int64_t)strlen(text)), KIN_OK);
+}
+
+/* A container's limit is less what it uses; files in its cache give way. */
+static void a_groups_memory_is_what_it_leaves(void **state)
+{
+    char dir[] = "/tmp/kin-group-XXXXXX";
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_true(kin_memory_of_group(dir) == INT64_MAX);
+    set_number(dir, "memory.max", "max\n");
+    assert_true(kin_memory_of_group(dir) == INT64_MAX);
+    set_number(dir, "memory.max", "1000000\n");
+    assert_int_equal(kin_memory_of_group(dir), 1000000);
+    set_number(dir, "memory.current", "700000\n");
+    assert_int_equal(kin_memory_of_group(dir), 300000);
+    set_number(dir, "memory.stat", "anon 50000\ninactive_file 200000\nactive_file 100000\n");
+    assert_int_equal(kin_memory_of_group(dir), 600000);
+    set_number(dir, "memory.current", "2000000\n");
+    assert_int_equal(kin_memory_of_group(dir), 1);
+    static const char *const files[] = {"memory.max", "memory.current", "memory.stat", NULL};
+    for (int i = 0; files[i]; i++) {
+        char path[160];
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        remove(path);
+    }
+    rmdir(dir);
+}
+
 static const char run[] = "--train-data train --val-data val --threads 1 --loader-threads 1";
 
 static const char fusion[] = "--model.text.no_causal_mask true --model.fusion.kind xattn "
@@ -315,6 +349,7 @@ int main(void)
         cmocka_unit_test(amounts_are_read),
         cmocka_unit_test(amounts_are_written),
         cmocka_unit_test(impossible_arenas_are_refused),
+        cmocka_unit_test(a_groups_memory_is_what_it_leaves),
         cmocka_unit_test(within_a_budget),
         cmocka_unit_test(over_a_budget),
         cmocka_unit_test(what_is_offered_fits),
