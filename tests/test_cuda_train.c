@@ -121,6 +121,11 @@ static void losses_are_the_processors(void **state)
         {"siglip, recomputed", {{"loss", "siglip"}, {"recompute", "true"}}},
         {"soft targets, chunks of three", {{"chunk", "3"}, {"distill", "0.4"}, {"ema", "0.75"}}},
         {"chunks of three, frozen text", {{"chunk", "3"}, {"freeze", "transformer.*"}}},
+        {"batch statistics in a stem, chunks of four",
+         {{"chunk", "4"},
+          {"model.vision.stem", "[8, 8, 16]"},
+          {"model.vision.stem_blocks", "[0, 1, 0]"},
+          {"model.vision.stem_norm", "batch"}}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
