@@ -8,6 +8,7 @@ On DEVICE cuda: bf16 autocast and torch.compile. MODEL is ViT-Ti-16-112, ViT-B-3
 without leaving dead tokens out; open_clip's own default is 77); 77 gives every caption 77 ids, as bench/step does
 with the same argument. Prints one line: pairs/s of the median and of the best step, peak memory of the process.
 Runs on Debian's PyTorch 1.13 too, whose MultiheadAttention knows no is_causal: the mask alone says it there."""
+import contextlib
 import os
 import resource
 import sys
@@ -101,7 +102,7 @@ UNTIMED = 5 if device == "cuda" else 1
 for step in range(steps + UNTIMED):
     began = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device == "cuda"):
+    with torch.autocast("cuda", dtype=torch.bfloat16) if device == "cuda" else contextlib.nullcontext():
         loss = forward(images, ids, last)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
