@@ -202,16 +202,6 @@ static __global__ void infonce_gradient(infonce_args a, tile t, const float *lse
     if (threadIdx.x == 0) a.lines[i].sum += sum;
 }
 
-/* One block: d logit_scale is the sum over rows. */
-static __global__ void infonce_scale(infonce_args a, float *dscale, bool add)
-{
-    SHARED(double, room, [32]);
-    double sum = 0.0;
-    for (int64_t i = threadIdx.x; i < a.n; i += blockDim.x) sum += a.lines[i].sum;
-    sum = block_sum(sum, &room[0]);
-    if (threadIdx.x == 0) put(dscale, (float)sum, add);
-}
-
 void kin_cuda_infonce_bwd(const kin_call *c)
 {
     if (no_cotangent(c, 3)) return;
@@ -224,5 +214,6 @@ void kin_cuda_infonce_bwd(const kin_call *c)
         spread(c, t);
     });
     if (wanted(c, 2))
-        RUN(d, dim3(1), dim3(KIN_CUDA_BLOCK), 0, infonce_scale, a, ptr<float>(c->din[2]), adds(c, 2));
+        RUN(d, dim3(1), dim3(KIN_CUDA_BLOCK), 0, (scale_gradient<line>), a.lines, a.n, ptr<float>(c->din[2]),
+            adds(c, 2));
 }

@@ -50,4 +50,14 @@ static inline void spread(const kin_call *c, const tile &t)
                                   ptr<const float>(c->in[0]) + t.row0 * width, width,
                                   ptr<float>(c->din[1]) + t.col0 * width, width, KIN_F32, KIN_F32});
 }
+
+/* One block: d logit_scale is the sum over rows of what their lines add up (L::sum). */
+template <class L> static __global__ void scale_gradient(const L *lines, int64_t n, float *dscale, bool add)
+{
+    SHARED(double, room, [32]);
+    double sum = 0.0;
+    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += lines[i].sum;
+    sum = block_sum(sum, &room[0]);
+    if (threadIdx.x == 0) put(dscale, (float)sum, add);
+}
 #endif
