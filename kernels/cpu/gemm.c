@@ -13,7 +13,10 @@ enum { ROWS = 6 };
 enum {
     PANEL = 2 * LANES,
     DEPTH = 384,                                   /* longest sum in registers */
-    STRIP = ROWS * DEPTH,                          /* floats of a packed strip of A */
+    GROUP = 48 / ROWS,                             /* strips of A packed at once: three cache lines a step */
+    STRIPS = GROUP * ROWS * DEPTH,                 /* floats of them */
+    LINE = 16,  /* floats of a cache line */
+    AHEAD = 12, /* rows: strides are too long for the processor's own prefetching */
     BLOCK = KIN_CPU_PACK / 2 / (int)sizeof(float), /* floats of packed B at a time */
 };
 
@@ -140,20 +143,43 @@ static void finish(const product *p, int64_t row, int64_t rows, int64_t column, 
     }
 }
 
+/* `strips` strips of a turned A, whose rows follow one another in memory: rows at[s] .. at[s + 1] - 1. A step
+ * of the sum touches its cache lines once for all strips, not once for each. */
+static void pack_strips(const product *p, const int64_t *at, int64_t strips, int64_t k0, int64_t depth,
+                        float *to)
+{
+    const float *a = p->a + k0 * p->lda;
+    /* ROWS floats are copied for a strip of one fewer too: the next step overwrites what is too much. */
+    const bool even = p->lda >= ROWS && (at[strips] - at[0]) / strips >= ROWS - 1;
+    int64_t k = 0;
+    for (; k < depth - 1 && even; k++, a += p->lda) {
+        for (int64_t i = at[0]; i < at[strips] && k + AHEAD < depth; i += LINE)
+            __builtin_prefetch(a + AHEAD * p->lda + i);
+        for (int64_t s = 0; s < strips; s++)
+            memcpy(to + (at[s] - at[0]) * depth + k * (at[s + 1] - at[s]), a + at[s], ROWS * sizeof *a);
+    }
+    for (; k < depth; k++, a += p->lda)
+        for (int64_t s = 0; s < strips; s++) {
+            const int64_t rows = at[s + 1] - at[s];
+            memcpy(to + (at[s] - at[0]) * depth + k * rows, a + at[s], (size_t)rows * sizeof *a);
+        }
+}
+
 /* All rows over one packed block of B: columns column .. +columns, sums k0 .. +depth. */
-static void sweep(const product *p, const float *b, float *strip, int64_t k0, int64_t depth, int64_t column,
+static void sweep(const product *p, const float *b, float *strips, int64_t k0, int64_t depth, int64_t column,
                   int64_t columns)
 {
     const bool last = k0 + depth == p->k, first = k0 == 0;
-    const int64_t strips = pieces_of(p->m, ROWS);
-    for (int64_t s = 0; s < strips; s++) {
-        const int64_t row = s * p->m / strips, rows = (s + 1) * p->m / strips - row;
+    const int64_t all = pieces_of(p->m, ROWS);
+    int64_t at[GROUP + 1]; /* where each strip of a group begins; they differ by a row at most */
+    for (int64_t s = 0; s < all; s++) {
+        const int64_t in = s % GROUP, group = kin_min64(GROUP, all - s);
+        for (int64_t i = 0; i <= group && in == 0; i++) at[i] = (s + i) * p->m / all;
+        const int64_t row = at[in], rows = at[in + 1] - row;
         tile t = {.k = depth, .rs = p->lda, .ldc = p->ldc, .alpha = p->alpha, .add = p->add || !first};
         if (p->ta) {
-            const float *a = p->a + k0 * p->lda + row;
-            for (int64_t k = 0; k < depth; k++, a += p->lda)
-                for (int64_t i = 0; i < rows; i++) strip[k * rows + i] = a[i];
-            t.a = strip;
+            if (in == 0) pack_strips(p, at, group, k0, depth, strips);
+            t.a = strips + (row - at[0]) * depth;
         } else {
             t.a = p->a + row * p->lda + k0;
         }
@@ -183,7 +209,7 @@ void CPU(gemm)(const void *dev, const product *p)
         nothing_to_sum(p);
         return;
     }
-    float *strip = (float *)((char *)room_of(dev) + KIN_CPU_ROOM), *packed = strip + STRIP;
+    float *strips = (float *)((char *)room_of(dev) + KIN_CPU_ROOM), *packed = strips + STRIPS;
     const int64_t parts = pieces_of(p->k, DEPTH), deepest = pieces_of(p->k, parts);
     const int64_t widest = BLOCK / deepest / PANEL * PANEL;
     for (int64_t column = 0; column < p->n; column += widest) {
@@ -196,7 +222,7 @@ void CPU(gemm)(const void *dev, const product *p)
                 (p->tb ? pack_turned : pack_straight)(b, p->ldb, n, depth, packed + j * depth,
                                                       panel_width(n));
             }
-            sweep(p, packed, strip, k0, depth, column, columns);
+            sweep(p, packed, strips, k0, depth, column, columns);
         }
     }
 }
