@@ -29,6 +29,8 @@ void kin_graph_free(kin_graph *g)
     for (int i = 0; i < g->values; i++) free(g->value[i].name);
     for (int i = 0; i < g->nodes; i++) free(g->node[i].name);
     for (int i = 0; i < g->symbols; i++) free(g->symbol[i].name);
+    for (int i = 0; i < g->names; i++) free(g->named[i].name);
+    free(g->named);
     free(g->value);
     free(g->node);
     free(g);
@@ -302,11 +304,50 @@ kin_scope kin_enter(kin_graph *g, const char *name, bool recompute)
     return s;
 }
 
-kin_val kin_leave(kin_graph *g, kin_scope s, kin_val result)
+/* The open scope's name as an output's; 1 + its index, 0: the scope has none, or no memory. */
+static int add_name(kin_graph *g, kin_scope s, kin_val value)
+{
+    const size_t length = strlen(g->scope);
+    if (g->failed || length == s.length) return 0;
+    if (g->names == g->name_room) {
+        const int room = g->name_room ? 2 * g->name_room : 64;
+        kin_named *grown = kin_regrow(g->cx, g->named, room, sizeof *grown);
+        g->failed |= !grown;
+        if (!grown) return 0;
+        g->named = grown;
+        g->name_room = room;
+    }
+    char *name =
+        kin_sprintf(g->cx, "%s%s%.*s", g->pass, *g->pass ? ":" : "", (int)length - 1, g->scope);
+    g->failed |= !name;
+    if (!name) return 0;
+    g->named[g->names++] = (kin_named){.name = name, .value = value};
+    return g->names;
+}
+
+static void close_scope(kin_graph *g, kin_scope s)
 {
     g->scope[s.length] = 0;
     g->block = s.block;
+}
+
+kin_val kin_leave(kin_graph *g, kin_scope s, kin_val result)
+{
+    if (result) add_name(g, s, result);
+    close_scope(g, s);
     return result;
+}
+
+int kin_leave_open(kin_graph *g, kin_scope s)
+{
+    const int waiting = add_name(g, s, KIN_NONE);
+    close_scope(g, s);
+    return waiting;
+}
+
+void kin_name_output(kin_graph *g, int waiting, kin_val value)
+{
+    if (waiting) g->named[waiting - 1].value = value;
 }
 
 void kin_pass(kin_graph *g, const char *pass)

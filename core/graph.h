@@ -46,6 +46,12 @@ typedef struct kin_symbol {
     int64_t capacity;
 } kin_symbol;
 
+/* A scope's output: the value under its name. */
+typedef struct kin_named {
+    char *name; /* with the scopes around it: "visual.stem.2" */
+    kin_val value;
+} kin_named;
+
 enum { KIN_MAX_SYMBOLS = 12 };
 
 typedef struct kin_graph {
@@ -53,7 +59,8 @@ typedef struct kin_graph {
     kin_params *params;
     kin_value *value; /* [values]; value[0] is KIN_NONE */
     kin_node *node;
-    int values, value_room, nodes, node_room;
+    kin_named *named;
+    int values, value_room, nodes, node_room, names, name_room;
     kin_symbol symbol[KIN_MAX_SYMBOLS];
     int symbols;
     char pass[32];   /* see kin_pass */
@@ -102,7 +109,11 @@ typedef struct kin_scope {
     int block;
 } kin_scope;
 kin_scope kin_enter(kin_graph *g, const char *name, bool recompute);
-kin_val kin_leave(kin_graph *g, kin_scope s, kin_val result); /* returns result */
+kin_val kin_leave(kin_graph *g, kin_scope s, kin_val result); /* its output; returns result */
+/* Where the output is a sum that is added up later (nn/norm.h): kin_leave, and which name waits for it; 0:
+ * none. */
+int kin_leave_open(kin_graph *g, kin_scope s);
+void kin_name_output(kin_graph *g, int waiting, kin_val value);
 
 /* Nodes built from here on are called "pass:..." besides: the same weights, used once more by other nodes (a
  * tower that runs twice in one graph). Empty: no such prefix, as a graph begins. */

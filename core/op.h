@@ -235,6 +235,10 @@ typedef struct kin_ema_attr {
 } kin_ema_attr;
 /* sumsq: out[0] (f64) = sum x^2 in double over fixed chunks, the same bits at any thread count. x [n], out
  *   [1] f64. */
+/* attention_weights: what attention multiplies v with, made anew from its inputs and its row statistics.
+ *   w_ihj = exp(scale q_i . k_j - lse_ih) where query i sees key j, else exactly 0; j counts from the first key
+ *   of the query's own sequence.  q, k?, q_off?, k_off? as attention's, lse [sum Tq, H], w [sum Tq, H, K] real
+ * A row sums to 1, or is 0 where no key is seen. K: at least the longest key sequence. */
 
 /* ---- what a kernel receives ---------------------------------------------------------------- */
 
@@ -264,6 +268,26 @@ typedef struct kin_fn_call {
     const void *attr;
     void *dev;
 } kin_fn_call;
+
+/* A call of attention_weights as one of attention without v: what its kernels have in common with it. in [5],
+ * out [2] are the call's. */
+static inline kin_call kin_as_attention(const kin_fn_call *f, kin_tensor *in, kin_tensor *out)
+{
+    kin_call c = {0};
+    in[0] = f->t[0];
+    in[1] = in[2] = f->t[1];
+    if (f->t[1].rank == 4) in[2].rank = -1; /* packed: no tensor of its own */
+    in[3] = f->t[2];
+    in[4] = f->t[3];
+    out[0] = out[1] = f->t[4];
+    out[0].rank = 3;
+    out[0].dim[2] = kin_cols(&f->t[0]);
+    c.in = in;
+    c.out = out;
+    c.attr = f->attr;
+    c.dev = f->dev;
+    return c;
+}
 
 typedef struct kin_kernel {
     void (*fwd)(const kin_call *c);

@@ -20,16 +20,26 @@ typedef struct kin_slot_spec {
     const char *name;
 } kin_slot_spec;
 
+/* What can be read after a run besides the outputs: core/keep.c. Lists of globs (fnmatch) that end with NULL,
+ * or NULL. value: outputs of scopes ("visual.stem.2", "fusion.resblocks.*") or of nodes; attention: nodes
+ * whose weights can be asked for ("fusion.resblocks.0.cross", their scope, does as well). Each must match
+ * something: KIN_ARG, with the names that there are. */
+typedef struct kin_keep {
+    const char *const *value, *const *attention;
+} kin_keep;
+
 typedef struct kin_program_spec {
     kin_slot_spec output[KIN_MAX_SLOTS]; /* results: bound under their name */
     kin_slot_spec seed[KIN_MAX_SLOTS];   /* values whose cotangent the caller supplies; none: forward only */
     kin_slot_spec wanted[KIN_MAX_SLOTS]; /* inputs whose gradient the caller receives */
+    kin_keep keep;
 } kin_program_spec;
 
 /* What an instance is: bytes that steps write and read. */
 typedef struct kin_instance {
     kin_val value;   /* a root */
     bool grad;       /* its gradient, in real */
+    bool kept;       /* lives to the end */
     int slot;        /* bound by the caller, -1: planned in ACT */
     int first, last; /* steps between which it lives; first < 0: never written */
     int64_t bytes, offset;
@@ -51,6 +61,13 @@ typedef struct kin_slot {
     const void *host; /* where the host can read it, NULL: nowhere */
 } kin_slot;
 
+/* What is kept: a value, or what an attention's weights are made of. */
+typedef struct kin_kept {
+    const char *name; /* the graph's memory */
+    kin_val value;    /* NONE: of an attention */
+    int node, step;   /* its forward step */
+} kin_kept;
+
 /* A step ready to call: tensors with pointers, and how leading sizes follow the row symbols. */
 typedef struct kin_ready kin_ready;
 
@@ -69,7 +86,8 @@ typedef struct kin_program {
     kin_instance *instance;
     kin_slot *slot;
     kin_ready *ready;
-    int steps, step_room, instances, instance_room, slots, slot_room;
+    kin_kept *kept;
+    int steps, step_room, instances, instance_room, slots, slot_room, kepts, kept_room;
     int64_t act_bytes, scratch_bytes;
     char *act, *scratch; /* attached */
     bool stale;          /* pointers changed since they were last written into ready */
@@ -108,6 +126,14 @@ void kin_run_rows(const kin_program *p, kin_run *run, const char *symbol, int64_
 /* Marks the regions that it writes gradients of (kin_params_begin first). Allocates nothing. */
 kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run);
 
+/* A kept value as the last run left it: its shape at the live sizes, in the backend's memory. In ACT: until a
+ * program that shares the arena runs. KIN_ARG: not kept, or not run yet. */
+kin_status kin_program_kept(kin_ctx *cx, const kin_program *p, const char *name, kin_tensor *out);
+/* Weights of a kept attention [sum Tq, H, K] real (core/op.h, attention_weights), K its longest key sequence,
+ * made anew from the queries, keys and row statistics of the last run: the forward's own. out->ptr NULL: only
+ * the shape is told; else memory of the backend, with room for it. */
+kin_status kin_program_attention(kin_ctx *cx, const kin_program *p, const char *name, kin_tensor *out);
+
 /* Cost at the live sizes of the last run (at capacity before one). backward: 0 forward steps only, 1 backward
  * only, -1 both. */
 kin_cost kin_program_cost(const kin_program *p, int backward);
@@ -118,6 +144,7 @@ char *kin_program_text(kin_ctx *cx, const kin_program *p);
 
 /* For core only: the passes. */
 kin_status kin_program_schedule(kin_ctx *cx, kin_program *p, const kin_program_spec *spec);
+kin_status kin_program_choose(kin_ctx *cx, kin_program *p, const kin_keep *keep); /* fills in kept */
 kin_status kin_program_plan(kin_ctx *cx, kin_program *p);
 kin_status kin_program_prepare(kin_ctx *cx, kin_program *p);
 void kin_program_unprepare(kin_program *p);

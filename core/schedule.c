@@ -10,6 +10,7 @@ typedef struct work {
     const kin_graph *g;
     bool *live;      /* node: some output is needed */
     bool *used;      /* value (root): a live node reads it */
+    bool *kept;      /* value (root): read after the run */
     bool *needs;     /* value (root): a gradient flows through it */
     int *now;        /* value (root): instance that holds it, -1 */
     int *grad;       /* value (root): instance of its gradient, -1 */
@@ -105,6 +106,7 @@ static void mark_live(work *w, const kin_program_spec *spec)
             if (want[k] && g->value[root_of(g, want[k])].kind == KIN_VALUE_NODE)
                 w->live[g->value[root_of(g, want[k])].node] = true;
     }
+    for (int i = 0; i < w->p->kepts; i++) w->live[w->p->kept[i].node] = true;
     for (int n = g->nodes - 1; n >= 0; n--) {
         if (!w->live[n]) continue;
         for (int i = 0; i < KIN_MAX_IN; i++) {
@@ -113,6 +115,18 @@ static void mark_live(work *w, const kin_program_spec *spec)
             w->used[v->root] = true;
             if (v->kind == KIN_VALUE_NODE) w->live[v->node] = true;
         }
+    }
+}
+
+/* Of attention: all that it reads, and its statistics. */
+static void mark_kept(work *w)
+{
+    for (int i = 0; i < w->p->kepts; i++) {
+        const kin_kept *k = &w->p->kept[i];
+        const kin_node *n = &w->g->node[k->node];
+        if (k->value) w->kept[root_of(w->g, k->value)] = true;
+        for (int j = 0; j < KIN_MAX_IN && !k->value; j++) w->kept[root_of(w->g, n->in[j])] = true;
+        if (!k->value) w->kept[n->out[1]] = true;
     }
 }
 
@@ -153,6 +167,7 @@ static kin_status emit_forward(work *w, int n, bool again)
         if (!v) continue;
         const int made = add_instance(w, v, false, again ? -1 : w->out_slot[v]);
         if (made < 0) return w->cx->status;
+        w->p->instance[made].kept = w->kept[v] && !again;
         w->now[v] = made;
         w->p->step[index].out[i] = made;
     }
@@ -290,7 +305,7 @@ static kin_status drop_dead(work *w)
         free(keep);
         return w->cx->status;
     }
-    for (int i = 0; i < p->instances; i++) read[i] = p->instance[i].slot >= 0;
+    for (int i = 0; i < p->instances; i++) read[i] = p->instance[i].slot >= 0 || p->instance[i].kept;
     for (int s = p->steps - 1; s >= 0; s--) {
         const kin_step *t = &p->step[s];
         keep[s] = t->followed;
@@ -335,6 +350,11 @@ static void live_ranges(kin_program *p)
             touch(p, t->dout[i], s);
         }
     }
+    for (int i = 0; i < p->instances; i++)
+        if (p->instance[i].kept) p->instance[i].last = p->steps - 1;
+    for (int i = 0; i < p->kepts; i++)
+        for (int s = p->steps - 1; s >= 0; s--) /* the first, not one that recomputes */
+            if (!p->step[s].backward && p->step[s].node == p->kept[i].node) p->kept[i].step = s;
 }
 
 kin_status kin_program_schedule(kin_ctx *cx, kin_program *p, const kin_program_spec *spec)
@@ -343,6 +363,7 @@ kin_status kin_program_schedule(kin_ctx *cx, kin_program *p, const kin_program_s
     work w = {.cx = cx, .p = p, .g = g};
     w.live = kin_alloc0(cx, g->nodes, sizeof *w.live);
     w.used = kin_alloc0(cx, g->values, sizeof *w.used);
+    w.kept = kin_alloc0(cx, g->values, sizeof *w.kept);
     w.needs = kin_alloc0(cx, g->values, sizeof *w.needs);
     w.now = kin_alloc(cx, g->values, sizeof *w.now);
     w.grad = kin_alloc(cx, g->values, sizeof *w.grad);
@@ -352,6 +373,7 @@ kin_status kin_program_schedule(kin_ctx *cx, kin_program *p, const kin_program_s
     if (rc == KIN_OK) {
         for (int v = 0; v < g->values; v++) w.now[v] = w.grad[v] = w.out_slot[v] = -1;
         mark_live(&w, spec);
+        mark_kept(&w);
         mark_needs(&w, spec);
         rc = open_slots(&w, spec);
     }
@@ -360,6 +382,7 @@ kin_status kin_program_schedule(kin_ctx *cx, kin_program *p, const kin_program_s
     if (rc == KIN_OK) live_ranges(p);
     free(w.live);
     free(w.used);
+    free(w.kept);
     free(w.needs);
     free(w.now);
     free(w.grad);

@@ -145,8 +145,7 @@ kin_stream kin_block(kin_graph *g, const kin_trunk_cfg *c, int64_t index, kin_st
     x.r = branch(g, c, 1, index, mha(g, c, from, h, seq), off, t);
     h = kin_norm(g, "ln_2", c, &x);
     x.r = branch(g, c, 2, index, kin_mlp(g, c, h), off, t);
-    kin_leave(g, s, KIN_NONE);
-    return x;
+    return kin_leave_stream(g, s, x);
 }
 
 kin_stream kin_blocks(kin_graph *g, const kin_trunk_cfg *c, kin_stream x, const kin_sequences *seq,

@@ -43,7 +43,7 @@ static kin_val blocks(kin_graph *g, const kin_model_cfg *m, kin_val x, const kin
         else
             h = routed(g, c, h, w);
         s.r = kin_branch(g, c, 2, i, h, seq);
-        kin_leave(g, one, KIN_NONE);
+        s = kin_leave_stream(g, one, s);
     }
     kin_leave(g, all, KIN_NONE);
     return kin_norm(g, "ln_post", c, &s);

@@ -63,8 +63,7 @@ static kin_stream layer(kin_graph *g, const kin_fusion_cfg *f, int64_t index, ki
     }
     h = kin_norm(g, "ln_2", c, &x);
     x.r = kin_branch(g, c, 2, index, kin_mlp(g, c, h), seq);
-    kin_leave(g, s, KIN_NONE);
-    return x;
+    return kin_leave_stream(g, s, x);
 }
 
 kin_fused kin_fuse_xattn(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in)

@@ -2,6 +2,15 @@
 
 #include "nn/linear.h"
 
+kin_stream kin_leave_stream(kin_graph *g, kin_scope s, kin_stream stream)
+{
+    if (stream.r)
+        stream.name = kin_leave_open(g, s);
+    else
+        kin_leave(g, s, stream.x);
+    return stream;
+}
+
 kin_val kin_norm(kin_graph *g, const char *name, const kin_trunk_cfg *c, kin_stream *stream)
 {
     const kin_shape *shape = kin_shape_of(g, stream->x);
@@ -18,7 +27,10 @@ kin_val kin_norm(kin_graph *g, const char *name, const kin_trunk_cfg *c, kin_str
         const kin_val in[KIN_MAX_IN] = {stream->x, stream->r, gamma, beta};
         kin_apply(g, KIN_OP_layernorm, "norm", &attr, in, out);
     }
-    if (stream->r) *stream = (kin_stream){.x = out[1]};
+    if (stream->r) {
+        kin_name_output(g, stream->name, out[1]);
+        *stream = (kin_stream){.x = out[1]};
+    }
     return kin_leave(g, s, out[0]);
 }
 

@@ -9,7 +9,11 @@
  * Adding is left to the next norm, which does it in the same pass over memory. */
 typedef struct kin_stream {
     kin_val x, r;
+    int name; /* a scope's output, which the sum will be (kin_leave_stream); 0: none */
 } kin_stream;
+
+/* kin_leave of a scope whose output is the stream: named when it is added up. Returns the stream. */
+kin_stream kin_leave_stream(kin_graph *g, kin_scope s, kin_stream stream);
 
 /* norm(x + r); the stream becomes {x + r, KIN_NONE}. */
 kin_val kin_norm(kin_graph *g, const char *name, const kin_trunk_cfg *c, kin_stream *stream);

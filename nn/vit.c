@@ -50,6 +50,7 @@ static kin_val norm_act(kin_graph *g, const char *ending, const kin_vision_cfg *
     char norm[8], act[8];
     snprintf(norm, sizeof norm, "%cn%s", c->stem_norm == KIN_STEM_BATCH ? 'b' : 'l', ending);
     snprintf(act, sizeof act, "act%s", ending);
+    const int name = x->name;
     kin_val y = KIN_NONE;
     switch (c->stem_norm) {
     case KIN_STEM_PIXEL: y = kin_norm(g, norm, &c->trunk, x); break;
@@ -58,9 +59,11 @@ static kin_val norm_act(kin_graph *g, const char *ending, const kin_vision_cfg *
         if (x->r) x->r = kin_reshape(g, x->r, 2, &all);
         y = kin_reshape(g, kin_norm(g, norm, &c->trunk, x), 4, tail);
         x->x = kin_reshape(g, x->x, 4, tail);
+        kin_name_output(g, name, x->x);
         break;
     case KIN_STEM_BATCH:
         if (x->r) *x = (kin_stream){.x = kin_op1(g, add, norm, NULL, x->x, x->r)};
+        kin_name_output(g, name, x->x);
         y = kin_batch_norm(g, norm, &c->trunk, x->x);
         break;
     }
@@ -78,8 +81,7 @@ static kin_stream conv_block(kin_graph *g, const kin_vision_cfg *c, int64_t inde
     const int64_t out = kin_shape_of(g, h)->dim[3];
     kin_stream branch = {.x = conv3x3(g, "conv_1", h, out, 1)};
     x.r = conv3x3(g, "conv_2", norm_act(g, "_2", c, &branch), out, 1);
-    kin_leave(g, s, KIN_NONE);
-    return x;
+    return kin_leave_stream(g, s, x);
 }
 
 /* Convolutions 3x3 of stride 2, each with a norm over channels and the activation (Xiao et al. 2021, "Early
@@ -100,7 +102,9 @@ static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
         kin_stream y = {.x = conv3x3(g, "conv", x, c->stem[i], 2)};
         y.x = norm_act(g, "", c, &y);
         for (int64_t k = 0; k < c->stem_blocks[i]; k++) y = conv_block(g, c, k, y);
-        x = kin_leave(g, t, y.r ? kin_op1(g, add, "add", NULL, y.x, y.r) : y.x);
+        x = y.r ? kin_op1(g, add, "add", NULL, y.x, y.r) : y.x;
+        kin_name_output(g, y.name, x);
+        kin_leave(g, t, x);
     }
     const int64_t in = c->stem[c->stems - 1];
     x = kin_reshape(g, x, 2, &in);

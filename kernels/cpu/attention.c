@@ -203,6 +203,47 @@ void CPU(attention_fwd)(const kin_call *c)
     }
 }
 
+/* Rows of w begin `step` apart; block j0 of their keys, and zeros up to `end`. */
+static void block_weights(const job *t, float *w, int64_t step, int64_t end)
+{
+    for (int64_t i = 0; i < t->n; i++) {
+        float *to = w + (t->i0 + i) * step + t->j0;
+        const int64_t n = seen_here(t, i);
+        const vf lse = vset(n ? t->lse[(t->i0 + i) * t->w->heads] : 0.0f), none = vset(-INFINITY);
+        for (int64_t j = 0; j < end - t->j0; j += LANES) {
+            const vf p = j < n ? vexp(vread_or(t->s + i * t->m + j, n - j, none) - lse) : vset(0.0f);
+            vwrite(to + j, p, end - t->j0 - j);
+        }
+    }
+}
+
+static void head_weights(job *t, float *w, int64_t room)
+{
+    for (t->i0 = 0; t->i0 < t->queries; t->i0 += QUERIES) {
+        t->n = kin_min64(QUERIES, t->queries - t->i0);
+        for (t->j0 = 0; t->j0 < room; t->j0 += KEYS) {
+            t->m = kin_max64(0, kin_min64(KEYS, t->keys - t->j0));
+            if (t->m) scores(t);
+            block_weights(t, w, t->w->heads * room, kin_min64(room, t->j0 + KEYS));
+        }
+    }
+}
+
+void CPU(attention_weights)(const kin_fn_call *f)
+{
+    kin_tensor in[5], out[2];
+    const kin_call c = kin_as_attention(f, in, out);
+    const view w = view_of(&c);
+    const int64_t n = sequences(&in[3], w.attr->tq, in[0].dim[0]) * w.heads, room = f->t[5].dim[2];
+    const int threads = threads_for(c.dev, n);
+    PARALLEL_TASKS
+    for (int64_t i = 0; i < n; i++) {
+        job t = job_of(&c, &w, i / w.heads, i % w.heads);
+        const int64_t row = t.lse - (const float *)out[1].ptr; /* of the first query, with its head */
+        head_weights(&t, (float *)f->t[5].ptr + row * room, room);
+    }
+}
+
 /* ---- backward ----
  * p_ij = e^(s_ij - lse_i), dp = dO v^T, delta_i = dO_i . O_i, ds = p (dp - delta) scale,
  * dq = ds k, dk = ds^T q, dv = p^T dO */

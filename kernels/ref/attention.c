@@ -135,3 +135,23 @@ void REF(attention_bwd)(const kin_call *c)
                 query_bwd(c, &w, q.from + i, h, k, seen(c, i, q.to - q.from, k.to - k.from));
     }
 }
+
+void REF(attention_weights)(const kin_fn_call *f)
+{
+    kin_tensor in[5], out[2];
+    const kin_call c = kin_as_attention(f, in, out);
+    const kin_attention_attr *a = c.attr;
+    const view w = view_of(&c);
+    const int64_t n = sequences(&in[3], a->tq, in[0].dim[0]), room = f->t[5].dim[2];
+    for (int64_t b = 0; b < n; b++) {
+        const span q = sequence(&in[3], a->tq, b), k = keys_of(&c, b);
+        for (int64_t i = 0; i < q.to - q.from; i++)
+            for (int64_t h = 0; h < w.heads; h++) {
+                const int64_t at = (q.from + i) * w.heads + h;
+                const int64_t count = seen(&c, i, q.to - q.from, k.to - k.from);
+                for (int64_t j = 0; j < room; j++)
+                    set(&f->t[5], at * room + j,
+                        j < count ? exp(score(&c, &w, q.from + i, k.from + j, h) - (double)get(&out[1], at)) : 0.0);
+            }
+    }
+}
