@@ -410,6 +410,7 @@ typedef struct fn_case {
 #define FN_adamw {4, {.adamw = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.2f, 0.1f, 0.02f, 1.0f}}}, 28.0
 #define FN_ema {2, {.ema = {0.999f}}}, 12.0
 #define FN_sumsq {1, {.ema = {0.0f}}}, 4.0
+#define FN_attention_weights {0, {.ema = {0.0f}}}, 0.0 /* not flat: bench_weights */
 static const struct {
     const char *name;
     int tensors;
@@ -445,6 +446,34 @@ static void bench_fn(kin_backend *b, kin_fn fn, double bandwidth)
     for (int i = 0; i < fns[fn].tensors; i++) drop(b, &t[i]);
 }
 
+/* At attention's own size: all weights of a layer. */
+static void bench_weights(kin_backend *b, double bandwidth)
+{
+    kin_sample s;
+    case_attention(&s);
+    kin_tensor t[6] = {kin_shape_tensor(&s.in[0], NULL), {.rank = -1}, {.rank = -1}, {.rank = -1}};
+    t[4] = (kin_tensor){NULL, KIN_F32, 2, {B * T, H}};
+    t[5] = (kin_tensor){NULL, KIN_F32, 3, {B * T, H, T}};
+    for (int i = 0; i < 6; i++) {
+        if (kin_absent(&t[i])) continue;
+        t[i].ptr = memory(size_of(&t[i]));
+        fill(&t[i], KIN_FILL_NORMAL, 1.0);
+        bring(b, &t[i]);
+    }
+    const kin_fn_call c = {.t = t, .attr = s.attr.bytes, .dev = b->dev};
+    double best = 1e30;
+    for (int k = 0; k < 20; k++) {
+        const double began = kin_now();
+        b->fns[KIN_FN_attention_weights](&c);
+        b->sync(b);
+        best = fmin(best, kin_now() - began);
+    }
+    const double bytes = traffic(t, 6);
+    printf("%-11s %-17s %9.3f %23.1f %5.1f%%\n", "weights", s.label, 1e3 * best, bytes / best / 1e9,
+           100.0 * bytes / best / bandwidth);
+    for (int i = 0; i < 6; i++) drop(b, &t[i]);
+}
+
 int main(int argc, char **argv)
 {
     const char *only = argc > 1 && strcmp(argv[1], "all") != 0 ? argv[1] : NULL;
@@ -472,7 +501,12 @@ int main(int argc, char **argv)
         if (!only || strcmp(only, kin_op_get((kin_op)op)->def->name) == 0)
             bench_op(b, (kin_op)op, precision, peak, bandwidth);
     for (int fn = 0; fn < KIN_FN_COUNT; fn++)
-        if (!only || strcmp(only, fns[fn].name) == 0) bench_fn(b, (kin_fn)fn, bandwidth);
+        if (!only || strcmp(only, fns[fn].name) == 0) {
+            if (fn == KIN_FN_attention_weights)
+                bench_weights(b, bandwidth);
+            else
+                bench_fn(b, (kin_fn)fn, bandwidth);
+        }
     kin_backend_close(b);
     return 0;
 }

@@ -6,6 +6,8 @@
  * (rank -1). "sum T" is the total of a ragged batch: sequence b is rows off[b] .. off[b+1]-1. */
 #ifndef KIN_OP_H
 #define KIN_OP_H
+#include <string.h>
+
 #include "core/tensor.h"
 
 enum { KIN_MAX_IN = 6, KIN_MAX_OUT = 4, KIN_MAX_ATTR = 96 };
@@ -273,7 +275,8 @@ typedef struct kin_fn_call {
  * out [2] are the call's. */
 static inline kin_call kin_as_attention(const kin_fn_call *f, kin_tensor *in, kin_tensor *out)
 {
-    kin_call c = {0};
+    kin_call c;
+    memset(&c, 0, sizeof c);
     in[0] = f->t[0];
     in[1] = in[2] = f->t[1];
     if (f->t[1].rank == 4) in[2].rank = -1; /* packed: no tensor of its own */

@@ -146,6 +146,11 @@ char *kin_tokenizer_decode(kin_ctx *cx, const kin_tokenizer *t, const int32_t *i
     return text;
 }
 
+bool kin_tokenizer_ends_word(const kin_tokenizer *t, int32_t id)
+{
+    return id < 0 || id >= t->bpe.vocab || id == t->bpe.start || id == t->bpe.end || t->bpe.token[id].last;
+}
+
 /* ---- making ---- */
 
 void kin_tokenizer_free(kin_tokenizer *t)

@@ -36,4 +36,7 @@ int64_t kin_tokenizer_encode(kin_ctx *cx, const kin_tokenizer *t, const char *te
  * out of range). */
 char *kin_tokenizer_decode(kin_ctx *cx, const kin_tokenizer *t, const int32_t *ids, int64_t count);
 
+/* Is that id the last of its word ("</w>")? A special token is a word of its own. */
+bool kin_tokenizer_ends_word(const kin_tokenizer *t, int32_t id);
+
 #endif

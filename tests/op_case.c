@@ -473,6 +473,11 @@ kin_dtype op_fn_type(const kin_backend *b, kin_fn fn, int i)
     return fn == KIN_FN_adamw && i == 4 ? KIN_BF16 : b->real;
 }
 
+bool op_fn_flat(kin_fn fn)
+{
+    return fn != KIN_FN_attention_weights;
+}
+
 void op_case_forward(op_case *c)
 {
     for (int i = 0; i < KIN_MAX_OUT; i++)

@@ -14,6 +14,7 @@
 
 #include "tests/emulated.h"
 #include "tests/op_checks.h"
+#include "tests/weights_case.h"
 
 static const double f32 = 1e-5; /* as in test_table.c */
 static double tolerance = 1e-5, grad_tolerance = 1e-5;
@@ -172,11 +173,11 @@ static void fn_run(kin_backend *b, const fn_case *c, int64_t n, kin_tensor t[5])
 static void functions_without_gradients(void **state)
 {
     static const fn_case list[KIN_FN_COUNT] = {
-        {KIN_FN_adamw, 5, &adamw}, {KIN_FN_ema, 2, &ema}, {KIN_FN_sumsq, 2, NULL}};
+        {KIN_FN_adamw, 5, &adamw}, {KIN_FN_ema, 2, &ema}, {KIN_FN_sumsq, 2, NULL}}; /* the flat ones */
     static const int64_t sizes[] = {0, 1, 7, 1000, 50003};
     (void)state;
     for (int f = 0; f < KIN_FN_COUNT; f++)
-        for (int s = 0; s < 5 * EMULATED_ORDERS; s++) {
+        for (int s = 0; list[f].tensors && s < 5 * EMULATED_ORDERS; s++) {
             kin_tensor got[5], want[5];
             const char *order = emulated_order(s % EMULATED_ORDERS);
             fn_run(cuda, &list[f], sizes[s / EMULATED_ORDERS], got);
@@ -198,6 +199,20 @@ static void functions_without_gradients(void **state)
                 test_free(want[i].ptr);
             }
         }
+}
+
+/* In bf16 attention multiplies by weights that are rounded. */
+static void weights_are_what_attention_uses(void **state)
+{
+    const bool half = *state != NULL;
+    weights_case got, truth;
+    for (int s = 0; weights_open(&truth, ref64, s); s++) {
+        emulated_order(s % EMULATED_ORDERS);
+        assert_true(weights_open(&got, cuda, s));
+        weights_check(&got, &truth, 4e-6, half ? 0x1p-7 : 1e-5);
+        weights_close(&got);
+        weights_close(&truth);
+    }
 }
 
 /* ---- nothing in the sources stays untested ---- */
@@ -326,6 +341,9 @@ static const struct CMUnitTest tests[] = {
     T(t4_parity, name), T(t6_t7_accumulate_and_subsets, name), VALUES(name)
 #include "core/ops.def"
 #undef KIN_OP
+    cmocka_unit_test(weights_are_what_attention_uses),
+    {"weights_are_what_attention_uses in bf16", weights_are_what_attention_uses, in_bf16, in_f32,
+     (void *)(intptr_t)KIN_OP_attention},
     cmocka_unit_test(functions_without_gradients), cmocka_unit_test(two_arrays_are_swapped),
     cmocka_unit_test(no_memory_is_no_pointer),     cmocka_unit_test(a_launch_over_the_limits_is_named),
     cmocka_unit_test(every_kernel_was_launched),

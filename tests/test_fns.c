@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "core/backend.h"
-#include "tests/op_case.h"
+#include "tests/weights_case.h"
 
 enum { ISAS = 3, THREADS = 3, MOST_TENSORS = 5, GUARD = 64 };
 static kin_backend *ref64, *ref32, *cpu[ISAS][THREADS];
@@ -132,7 +132,7 @@ static void parity_and_threads(void **state)
     static const int64_t sizes[] = {0, 1, 7, 1000, 100003};
     (void)state;
     for (int fn = 0; fn < KIN_FN_COUNT; fn++)
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        for (size_t s = 0; op_fn_flat((kin_fn)fn) && s < sizeof sizes / sizeof *sizes; s++) {
             fn_case truth = fn_run(ref64, (kin_fn)fn, sizes[s]), single = fn_run(ref32, (kin_fn)fn, sizes[s]);
             close_to(ref32, &single, &truth);
             fn_free(&single);
@@ -163,6 +163,29 @@ static void sumsq_is_a_double(void **state)
         if (!(fabs(got - sum) < 1e-12 * sum)) fail_msg("sumsq on %s is %.17g, not %.17g", b->name, got, sum);
         fn_free(&c);
     }
+}
+
+static void weights_are_what_attention_uses(void **state)
+{
+    weights_case truth, single, one, more;
+    int s = 0;
+    (void)state;
+    for (; weights_open(&truth, ref64, s); s++) {
+        weights_check(&truth, &truth, 1e-13, 1e-12);
+        assert_true(weights_open(&single, ref32, s));
+        weights_check(&single, &truth, 2e-6, 1e-5);
+        weights_close(&single);
+        for (int i = 0; i < isas; i++) {
+            assert_true(weights_open(&one, cpu[i][0], s));
+            weights_check(&one, &truth, 2e-6, 1e-5);
+            assert_true(weights_open(&more, cpu[i][THREADS - 1], s));
+            assert_memory_equal(more.w.ptr, one.w.ptr, (size_t)kin_count(&one.w) * sizeof(float));
+            weights_close(&more);
+            weights_close(&one);
+        }
+        weights_close(&truth);
+    }
+    assert_true(s > 10);
 }
 
 /* tests/golden/fns_golden.py */
@@ -212,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parity_and_threads),
         cmocka_unit_test(sumsq_is_a_double),
+        cmocka_unit_test(weights_are_what_attention_uses),
         cmocka_unit_test(adamw_is_that_of_pytorch),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -18,6 +18,7 @@ int cmd_eval(kin_ctx *cx, int argc, char **argv);
 int cmd_eval_task(kin_ctx *cx, int argc, char **argv);
 int cmd_embed(kin_ctx *cx, int argc, char **argv);
 int cmd_search(kin_ctx *cx, int argc, char **argv);
+int cmd_explain(kin_ctx *cx, int argc, char **argv);
 int cmd_tokenizer(kin_ctx *cx, int argc, char **argv);
 int cmd_plan(kin_ctx *cx, int argc, char **argv);
 int cmd_hash(kin_ctx *cx, int argc, char **argv);

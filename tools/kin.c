@@ -12,6 +12,7 @@ const cli_row cli_commands[] = {
     {"eval", cmd_eval, "retrieval, swaps, labelled tasks, reranking, noise; a contact sheet"},
     {"embed", cmd_embed, "embeddings of pictures or texts into an .npy file"},
     {"search", cmd_search, "find pictures by words or by a picture"},
+    {"explain", cmd_explain, "where a model looks in a picture, word by word: a sheet or numbers"},
     {"tokenizer", cmd_tokenizer, "train a vocabulary; show the ids of a text"},
     {"plan", cmd_plan, "memory, flops and time of a run before it runs"},
     {"hash", cmd_hash, "one digest of a model folder: weights and training state"},

@@ -86,7 +86,7 @@ kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs 
     KIN_TRY(kin_wiring_score(cx, &j->wiring, p, image, pair_text, pairs));
     kin_fused_sizes z = j->wiring.now;
     z.images = z.texts = z.pairs = j->embedder->batch; /* one program for the last batch too */
-    kin_program *program = kin_programs_fused(cx, programs, false, &want, &z);
+    kin_program *program = j->program = kin_programs_fused(cx, programs, false, &want, &z);
     if (!program) return cx->status;
     kin_run run = {0};
     KIN_TRY(kin_wiring_bind(cx, programs, program, &j->wiring, &run));

@@ -16,6 +16,7 @@ typedef struct kin_fused_judge {
     const char **class_name; /* [width] or NULL; the names belong to the model's JSON */
     int32_t *ids, *off;      /* of a batch of texts */
     int32_t *pair;           /* [2 batch] pictures, then texts of the pairs */
+    kin_program *program;    /* of the last question */
     void *io;                /* [batch, width] in backend memory */
     int64_t io_bytes;
 } kin_fused_judge;

@@ -149,7 +149,8 @@ static kin_status compile(kin_ctx *cx, kin_programs *s, kin_compiled *c)
 {
     c->graph = kin_graph_new(cx, s->params);
     if (!c->graph) return cx->status;
-    const kin_program_spec spec = build(s, c->graph, c);
+    kin_program_spec spec = build(s, c->graph, c);
+    spec.keep = s->keep;
     c->program = kin_program_compile(cx, c->graph, s->backend, &spec);
     if (!c->program) return cx->status;
     s->act_need = kin_max64(s->act_need, c->program->act_bytes);

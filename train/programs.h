@@ -48,6 +48,7 @@ typedef struct kin_programs {
     kin_stage stage[26];            /* of inputs, by name */
     int turn;                       /* of the stages: the one that inputs are sent to */
     bool sending, bound;            /* a turn is open; an input of it is bound to what runs next */
+    kin_keep keep;                  /* of programs compiled from now on (core/program.h) */
     bool replay;                    /* runs are recorded and replayed where the backend can */
 } kin_programs;
 

@@ -1,0 +1,54 @@
+#include "tools/look.h"
+
+#include <stdio.h>
+
+#include "data/draw.h"
+
+enum { SIDE = 128, GAP = 12, TEXT = 22, ACROSS = 6, TITLE = 26, FRAME = 2 };
+static const uint32_t paper = 0xffffff, ink = 0x222222, pale = 0x777777, most = 0xd7191c;
+
+/* Pixel (x, y) of a cell is one of the picture's, the nearest. */
+static void cell(kin_image *on, int64_t x0, int64_t y0, const kin_image *picture, const float *map,
+                 int64_t grid)
+{
+    float top = 0.0f;
+    int64_t best = 0;
+    for (int64_t i = 0; map && i < grid * grid; i++)
+        if (map[i] > top) top = map[best = i];
+    for (int64_t y = 0; y < SIDE; y++)
+        for (int64_t x = 0; x < SIDE; x++) {
+            const uint8_t *from = picture->pixels + (y * picture->height / SIDE * picture->width +
+                                                     x * picture->width / SIDE) * 3;
+            uint8_t *to = on->pixels + ((y0 + y) * on->width + x0 + x) * 3;
+            const float w = map && top > 0.0f ? map[y * grid / SIDE * grid + x * grid / SIDE] / top : 1.0f;
+            for (int c = 0; c < 3; c++) to[c] = (uint8_t)(0.5f + (0.12f + 0.88f * w) * (float)from[c]);
+        }
+    if (!map) return;
+    const int64_t left = best % grid * SIDE / grid, above = best / grid * SIDE / grid;
+    kin_draw_frame(on, x0 + left, y0 + above, (best % grid + 1) * SIDE / grid - left,
+                   (best / grid + 1) * SIDE / grid - above, FRAME, most);
+}
+
+kin_status look_write(kin_ctx *cx, const char *path, const kin_image *picture, const kin_explained *e)
+{
+    const int64_t cells = e->looks + 1, across = kin_min64(ACROSS, cells), down = (cells + across - 1) / across;
+    const int64_t width = kin_max64(3 * (SIDE + GAP), across * (SIDE + GAP)) + GAP;
+    kin_image canvas;
+    char text[160];
+    KIN_TRY(kin_canvas(cx, width, TITLE + down * (SIDE + TEXT + GAP) + GAP, paper, &canvas));
+    snprintf(text, sizeof text, "%s, mean of its heads", e->layer);
+    kin_draw_text(&canvas, GAP, GAP, width - 2 * GAP, 1, 1, pale, text);
+    for (int64_t i = 0; i < cells; i++) {
+        const int64_t x = GAP + i % across * (SIDE + GAP), y = TITLE + GAP + i / across * (SIDE + TEXT + GAP);
+        const float *map = i ? e->map + (i - 1) * e->grid * e->grid : NULL;
+        cell(&canvas, x, y, picture, map, e->grid);
+        if (i == 0 && e->answered)
+            snprintf(text, sizeof text, "matches: %.1f %%", 100.0 * e->match);
+        else
+            snprintf(text, sizeof text, "%.100s", i ? e->word[i - 1] : "the picture");
+        kin_draw_text(&canvas, x, y + SIDE + 5, SIDE, 2, 1, ink, text);
+    }
+    kin_image_save_png(cx, path, &canvas);
+    kin_image_free(&canvas);
+    return cx->status;
+}
