@@ -120,7 +120,7 @@ static void kept_values_are_those_of_outputs(void **state)
             assert_memory_equal(with.out, without.out, sizeof with.out);
             if (kind > 0) same_gradients(&with, &without);
             assert_int_equal(with.program->kepts, 4); /* each name once */
-            assert_true(with.program->act_bytes > without.program->act_bytes);
+            if (kind == 0) assert_true(with.program->act_bytes > without.program->act_bytes);
             for (int i = 0; i < 3; i++) {
                 const char name[] = {'b', 'o', 'd', 'y', '.', (char)('0' + i), 0};
                 rig other;
@@ -170,7 +170,8 @@ static void weights_are_those_of_the_run(void **state)
                             o += (double)p *
                                  (double)((const float *)qkv.ptr)[key * ALL + 2 * HEADS * WIDTH + h * WIDTH + d];
                         }
-                        assert_float_equal(((const float *)seen.ptr)[(q * HEADS + h) * WIDTH + d], (float)o, 1e-6);
+                        const double x = (double)((const float *)seen.ptr)[(q * HEADS + h) * WIDTH + d];
+                        assert_true(fabs(x - o) <= 1e-6 * (1.0 + fabs(o)));
                     }
             close_rig(&with);
             close_rig(&without);

@@ -113,6 +113,12 @@ static void slips_are_explained(void **state)
          "kin search: alone.npy: the names of its rows, one a line, should be in alone.npy.txt, which is not "
          "there; kin embed writes both\n",
          1},
+        {"explain --model tiny --image pairs --out x.png",
+         "kin explain: --image pairs: 4 pictures; one is explained at a time\n", 1},
+        {"explain --model tiny --image pairs --out x.gif",
+         "kin explain: --out x.gif: its name must end in .png (a sheet) or .json (numbers)\n", 2},
+        {"explain --model tiny --image pairs --out nowhere/x.png",
+         "kin explain: nowhere/x.png cannot be written: nowhere/x.png.tmp: No such file or directory\n", 1},
         {"eval retrieval --model tiny --data pairs --bootstrap 1",
          "kin eval: retrieval: bootstrap is 1, it must be 0, or 40 to 1000000: fewer resamples have no 2.5 % "
          "tail\n",

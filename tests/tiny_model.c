@@ -12,12 +12,18 @@ static const char config[] = "{\"embed_dim\": 16,"
 
 bool make_tiny_model(const char *folder, const char *loss)
 {
+    return make_tiny_model_with(folder, loss, (const char *const[]){NULL});
+}
+
+bool make_tiny_model_with(const char *folder, const char *loss, const char *const *keys)
+{
     kin_ctx cx = {0};
     const char *const texts[] = {"a red ring above a blue star", "a green cross left of a red ring"};
     kin_tokenizer *t = kin_tokenizer_train(&cx, texts, 2, 560);
     const kin_preprocess pre = kin_preprocess_default();
     json_t *json = kin_json_parse(&cx, "model", config, strlen(config));
     if (strcmp(loss, "siglip") == 0) kin_model_cfg_override(&cx, json, "init_logit_bias", "-10");
+    for (; *keys; keys += 2) kin_model_cfg_override(&cx, json, keys[0], keys[1]);
     kin_model *m = kin_model_new(&cx, json, t, &pre, kin_loss_find(loss));
     kin_backend *b = kin_backend_cpu(&cx, 1, NULL);
     if (m && b && kin_params_alloc(&cx, m->params, b, false, false) == KIN_OK &&

@@ -4,8 +4,8 @@
 #include "data/image.h"
 #include "train/explain.h"
 
-/* picture: as the model sees it. A patch is as bright as its weight beside the map's largest; on whose patch
- * stands a frame. Writes a PNG. */
+/* picture: as the model sees it. A patch glows by its weight beside the map's largest, which is framed and
+ * said in %. Writes a PNG. */
 kin_status look_write(kin_ctx *cx, const char *path, const kin_image *picture, const kin_explained *e);
 
 #endif
