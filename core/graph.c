@@ -317,8 +317,7 @@ static int add_name(kin_graph *g, kin_scope s, kin_val value)
         g->named = grown;
         g->name_room = room;
     }
-    char *name =
-        kin_sprintf(g->cx, "%s%s%.*s", g->pass, *g->pass ? ":" : "", (int)length - 1, g->scope);
+    char *name = kin_sprintf(g->cx, "%s%s%.*s", g->pass, *g->pass ? ":" : "", (int)length - 1, g->scope);
     g->failed |= !name;
     if (!name) return 0;
     g->named[g->names++] = (kin_named){.name = name, .value = value};

@@ -52,8 +52,8 @@ static kin_status unknown(kin_ctx *cx, const kin_graph *g, const char *glob, boo
         }
     if (left) memcpy(list + at, "...", 4);
     if (!*list) return kin_fail(cx, KIN_ARG, "'%s' cannot be kept: nothing here has attention", glob);
-    return kin_fail(cx, KIN_ARG, "no %s is called '%s'; there are %s", attention ? "attention" : "value", glob,
-                    list);
+    return kin_fail(cx, KIN_ARG, "no %s is called '%s'; there are %s", attention ? "attention" : "value",
+                    glob, list);
 }
 
 static bool is_attention(const kin_node *n, const char *glob)
@@ -144,12 +144,9 @@ kin_status kin_program_attention(kin_ctx *cx, const kin_program *p, const char *
     const kin_attention_attr *a = c->attr;
     const kin_tensor *lse = &c->out[1];
     const int64_t fixed = kin_absent(&c->in[1]) ? a->tq : a->tk;
-    *out = (kin_tensor){out->ptr,
-                        lse->dtype,
-                        3,
-                        {lse->dim[0], lse->dim[1], kin_max64(1, kin_max64(fixed, a->max_tk))}};
+    *out = (kin_tensor){
+        out->ptr, lse->dtype, 3, {lse->dim[0], lse->dim[1], kin_max64(1, kin_max64(fixed, a->max_tk))}};
     kin_tensor t[6] = {c->in[0], c->in[1], c->in[3], c->in[4], *lse, *out};
-    if (out->ptr)
-        p->backend->fns[KIN_FN_attention_weights](&(kin_fn_call){.t = t, .attr = a, .dev = c->dev});
+    if (out->ptr) p->backend->fns[KIN_FN_attention_weights](&(kin_fn_call){.t = t, .attr = a, .dev = c->dev});
     return kin_backend_check(cx, p->backend);
 }

@@ -238,9 +238,9 @@ typedef struct kin_ema_attr {
 /* sumsq: out[0] (f64) = sum x^2 in double over fixed chunks, the same bits at any thread count. x [n], out
  *   [1] f64. */
 /* attention_weights: what attention multiplies v with, made anew from its inputs and its row statistics.
- *   w_ihj = exp(scale q_i . k_j - lse_ih) where query i sees key j, else exactly 0; j counts from the first key
- *   of the query's own sequence.  q, k?, q_off?, k_off? as attention's, lse [sum Tq, H], w [sum Tq, H, K] real
- * A row sums to 1, or is 0 where no key is seen. K: at least the longest key sequence. */
+ *   w_ihj = exp(scale q_i . k_j - lse_ih) where query i sees key j, else exactly 0; j counts from the first
+ * key of the query's own sequence.  q, k?, q_off?, k_off? as attention's, lse [sum Tq, H], w [sum Tq, H, K]
+ * real A row sums to 1, or is 0 where no key is seen. K: at least the longest key sequence. */
 
 /* ---- what a kernel receives ---------------------------------------------------------------- */
 

@@ -15,8 +15,8 @@ kin_program *kin_program_compile(kin_ctx *cx, kin_graph *g, kin_backend *b, cons
     if (!p) return NULL;
     p->graph = g;
     p->backend = b;
-    if (kin_program_choose(cx, p, &spec->keep) != KIN_OK || kin_program_schedule(cx, p, spec) != KIN_OK || kin_program_plan(cx, p) != KIN_OK ||
-        kin_program_prepare(cx, p) != KIN_OK) {
+    if (kin_program_choose(cx, p, &spec->keep) != KIN_OK || kin_program_schedule(cx, p, spec) != KIN_OK ||
+        kin_program_plan(cx, p) != KIN_OK || kin_program_prepare(cx, p) != KIN_OK) {
         kin_program_free(p);
         return NULL;
     }

@@ -43,8 +43,8 @@ static void works(const char *arguments, char **out)
 static void help_comes_from_the_tables(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"data",    "train",     "eval",   "embed",      "search",
-                                           "explain", "tokenizer", "plan",   "hash",       "report",
+    static const char *const commands[] = {"data",    "train",     "eval",       "embed",  "search",
+                                           "explain", "tokenizer", "plan",       "hash",   "report",
                                            "demo",    "doctor",    "completion", "version"};
     char *out, *all, line[100];
     works("--help", &all);

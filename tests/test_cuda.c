@@ -344,8 +344,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(weights_are_what_attention_uses),
     {"weights_are_what_attention_uses in bf16", weights_are_what_attention_uses, in_bf16, in_f32,
      (void *)(intptr_t)KIN_OP_attention},
-    cmocka_unit_test(functions_without_gradients), cmocka_unit_test(two_arrays_are_swapped),
-    cmocka_unit_test(no_memory_is_no_pointer),     cmocka_unit_test(a_launch_over_the_limits_is_named),
+    cmocka_unit_test(functions_without_gradients),
+    cmocka_unit_test(two_arrays_are_swapped),
+    cmocka_unit_test(no_memory_is_no_pointer),
+    cmocka_unit_test(a_launch_over_the_limits_is_named),
     cmocka_unit_test(every_kernel_was_launched),
 };
 

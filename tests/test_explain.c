@@ -24,20 +24,15 @@ static uint8_t pixels[SIDE * SIDE * 3];
 
 typedef struct kind {
     const char *name, *keys[11];
-    const char *layer;      /* the one that is shown */
-    int looks;              /* words, with both ends; or one */
-    bool all;               /* nothing but patches is looked at */
+    const char *layer; /* the one that is shown */
+    int looks;         /* words, with both ends; or one */
+    bool all;          /* nothing but patches is looked at */
     const char *first;
 } kind;
 
 static const kind kinds[] = {
     {"class", {NULL}, "visual.transformer.resblocks.0.attn", 1, false, "(picture)"},
-    {"pool",
-     {"vision.pool_type", "map", NULL},
-     "visual.attn_pool.attn",
-     1,
-     false,
-     "(picture)"},
+    {"pool", {"vision.pool_type", "map", NULL}, "visual.attn_pool.attn", 1, false, "(picture)"},
     {"xattn", {FUSION("xattn"), NULL}, "fusion.resblocks.1.cross", WORDS + 2, false, "(start)"},
     {"bare",
      {FUSION("xattn"), "vision.class_token", "false", "vision.pool_type", "avg", NULL},
@@ -169,10 +164,11 @@ static void what_does_not_look_says_so(void **state)
     (void)state;
     make("mean", mean);
     make("xattn", kinds[2].keys);
-    refuses("mean", NULL, 0,
-            "nothing in this model looks at a picture: its image tower takes the mean of all patches, and its "
-            "fusion (none) sees only that; train one with fusion xattn, or with a class token or attention "
-            "pool");
+    refuses(
+        "mean", NULL, 0,
+        "nothing in this model looks at a picture: its image tower takes the mean of all patches, and its "
+        "fusion (none) sees only that; train one with fusion xattn, or with a class token or attention "
+        "pool");
     refuses("xattn", NULL, 0, "this model's words look at the picture: a text is needed");
     refuses("xattn", text, 3, "layer 3: the fusion has 2");
 }
@@ -195,7 +191,8 @@ static void the_command_writes_a_sheet_or_numbers(void **state)
     assert_true(sheet.width > 6 * 128 && sheet.height > 2 * 128); /* the picture and seven maps */
     kin_image_free(&sheet);
     assert_int_equal(
-        run_kin("explain --model xattn --image p.png 'a red ring above nothing' --out s.json", NULL, NULL), 0);
+        run_kin("explain --model xattn --image p.png 'a red ring above nothing' --out s.json", NULL, NULL),
+        0);
     char *all = read_text(in_scratch("s.json"));
     json_t *o = kin_json_parse(&cx, "s.json", all, strlen(all));
     const json_t *looks = json_object_get(o, "looks");
@@ -214,10 +211,8 @@ static void the_command_writes_a_sheet_or_numbers(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_shows_where_it_looks),
-        cmocka_unit_test(a_layer_is_chosen),
-        cmocka_unit_test(a_layer_without_words_shows_the_pair),
-        cmocka_unit_test(what_does_not_look_says_so),
+        cmocka_unit_test(every_kind_shows_where_it_looks),       cmocka_unit_test(a_layer_is_chosen),
+        cmocka_unit_test(a_layer_without_words_shows_the_pair),  cmocka_unit_test(what_does_not_look_says_so),
         cmocka_unit_test(the_command_writes_a_sheet_or_numbers),
     };
     if (argc == 2) cmocka_set_test_filter(argv[1]);

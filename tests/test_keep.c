@@ -41,8 +41,8 @@ static void build(rig *r, bool recompute)
     kin_leave(g, body, h);
     const kin_scope look = kin_enter(g, "look", false);
     const kin_attention_attr a = {.scale = 0.5f, .causal = 1, .tq = LENGTH, .tk = LENGTH, .max_tk = LENGTH};
-    r->seen = kin_op1(g, attention, "attention", &a,
-                      kin_reshape(g, h, 4, (const int64_t[]){3, HEADS, WIDTH}));
+    r->seen =
+        kin_op1(g, attention, "attention", &a, kin_reshape(g, h, 4, (const int64_t[]){3, HEADS, WIDTH}));
     kin_leave(g, look, r->seen);
     r->y = kin_op1(g, act, "y", &((kin_act_attr){.kind = KIN_ACT_tanh}), r->seen);
 }
@@ -168,7 +168,8 @@ static void weights_are_those_of_the_run(void **state)
                             const int64_t key = q / LENGTH * LENGTH + j;
                             if (j > q % LENGTH) assert_true(p == 0.0f);
                             o += (double)p *
-                                 (double)((const float *)qkv.ptr)[key * ALL + 2 * HEADS * WIDTH + h * WIDTH + d];
+                                 (double)((const float *)
+                                              qkv.ptr)[key * ALL + 2 * HEADS * WIDTH + h * WIDTH + d];
                         }
                         const double x = (double)((const float *)seen.ptr)[(q * HEADS + h) * WIDTH + d];
                         assert_true(fabs(x - o) <= 1e-6 * (1.0 + fabs(o)));

@@ -27,8 +27,8 @@ static kin_status write_json(kin_ctx *cx, const char *path, const char *model, c
         json_t *map = json_array();
         for (int64_t y = 0; y < e->grid; y++)
             json_array_append_new(map, row_of(e->map + (i * e->grid + y) * e->grid, e->grid));
-        json_array_append_new(looks, json_pack("{s:s, s:f, s:o}", "word", e->word[i], "rest",
-                                               (double)e->rest[i], "map", map));
+        json_array_append_new(
+            looks, json_pack("{s:s, s:f, s:o}", "word", e->word[i], "rest", (double)e->rest[i], "map", map));
     }
     json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:o}", "model", model, "picture", image, "layer", e->layer,
                           "grid", (json_int_t)e->grid, "looks", looks);
@@ -78,8 +78,8 @@ static kin_status explain(kin_ctx *cx, kin_session *s, const char *model, const 
     if (d && cx->status == KIN_OK &&
         kin_read_pictures(cx, &s->embedder, d, &item, 1, picture.pixels) == KIN_OK &&
         kin_explain(cx, s, picture.pixels, text, layer, &e) == KIN_OK &&
-        (ends_in(out, ".json") ? write_json(cx, out, model, image, &e)
-                               : look_write(cx, out, &picture, &e)) == KIN_OK)
+        (ends_in(out, ".json") ? write_json(cx, out, model, image, &e) : look_write(cx, out, &picture, &e)) ==
+            KIN_OK)
         print(&e, out);
     kin_explained_free(&e);
     kin_dataset_close(d);

@@ -16,11 +16,11 @@ static void cell(kin_image *on, int64_t x0, int64_t y0, const kin_image *picture
     const float top = map ? map[best] : 0.0f;
     for (int64_t y = 0; y < SIDE; y++)
         for (int64_t x = 0; x < SIDE; x++) {
-            const uint8_t *from = picture->pixels + (y * picture->height / SIDE * picture->width +
-                                                     x * picture->width / SIDE) * 3;
+            const uint8_t *from =
+                picture->pixels +
+                (y * picture->height / SIDE * picture->width + x * picture->width / SIDE) * 3;
             uint8_t *to = on->pixels + ((y0 + y) * on->width + x0 + x) * 3;
-            const float w =
-                top > 0.0f ? 0.6f * map[y * grid / SIDE * grid + x * grid / SIDE] / top : 0.0f;
+            const float w = top > 0.0f ? 0.6f * map[y * grid / SIDE * grid + x * grid / SIDE] / top : 0.0f;
             for (int c = 0; c < 3; c++)
                 to[c] = map ? (uint8_t)(0.5f + w * glow[c] + (1.0f - w) * 0.6f * (float)from[c]) : from[c];
         }
@@ -32,7 +32,8 @@ static void cell(kin_image *on, int64_t x0, int64_t y0, const kin_image *picture
 
 kin_status look_write(kin_ctx *cx, const char *path, const kin_image *picture, const kin_explained *e)
 {
-    const int64_t cells = e->looks + 1, across = kin_min64(ACROSS, cells), down = (cells + across - 1) / across;
+    const int64_t cells = e->looks + 1, across = kin_min64(ACROSS, cells),
+                  down = (cells + across - 1) / across;
     const int64_t width = kin_max64(3 * (SIDE + GAP), across * (SIDE + GAP)) + GAP;
     kin_image canvas;
     char text[160];

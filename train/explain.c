@@ -40,7 +40,10 @@ static kin_status choose(kin_ctx *cx, const kin_model_cfg *m, int64_t layer, kin
     out->at = layer ? layer : out->layers - (words && last_is_cut(m) && out->layers > 1);
     if (out->at > out->layers)
         return kin_fail(cx, KIN_ARG, "layer %lld: the %s has %lld", (long long)layer,
-                        words ? "fusion" : pool ? "attention pool" : "image tower", (long long)out->layers);
+                        words  ? "fusion"
+                        : pool ? "attention pool"
+                               : "image tower",
+                        (long long)out->layers);
     if (out->layers == 0) return kin_fail(cx, KIN_UNSUPPORTED, "the image tower has no attention: 0 layers");
     out->layer = pool ? kin_strdup(cx, "visual.attn_pool.attn")
                       : kin_sprintf(cx, "%s.resblocks.%lld.%s", words ? "fusion" : "visual.transformer",
@@ -166,8 +169,7 @@ kin_status kin_explain(kin_ctx *cx, kin_session *s, const uint8_t *pixels, const
         return kin_fail(cx, KIN_ARG, "this model's words look at the picture: a text is needed");
     const char *const kept[] = {out->layer, NULL};
     s->programs.keep.attention = kept;
-    const kin_status rc =
-        out->words ? of_pair(cx, s, pixels, text, out) : of_picture(cx, s, pixels, out);
+    const kin_status rc = out->words ? of_pair(cx, s, pixels, text, out) : of_picture(cx, s, pixels, out);
     s->programs.keep.attention = NULL;
     return rc;
 }

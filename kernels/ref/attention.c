@@ -151,7 +151,8 @@ void REF(attention_weights)(const kin_fn_call *f)
                 const int64_t count = seen(&c, i, q.to - q.from, k.to - k.from);
                 for (int64_t j = 0; j < room; j++)
                     set(&f->t[5], at * room + j,
-                        j < count ? exp(score(&c, &w, q.from + i, k.from + j, h) - (double)get(&out[1], at)) : 0.0);
+                        j < count ? exp(score(&c, &w, q.from + i, k.from + j, h) - (double)get(&out[1], at))
+                                  : 0.0);
             }
     }
 }
