@@ -6,6 +6,7 @@
  * (rank -1). "sum T" is the total of a ragged batch: sequence b is rows off[b] .. off[b+1]-1. */
 #ifndef KIN_OP_H
 #define KIN_OP_H
+#include "core/augment.h"
 #include "core/tensor.h"
 
 enum { KIN_MAX_IN = 6, KIN_MAX_OUT = 4, KIN_MAX_ATTR = 96 };
@@ -235,6 +236,8 @@ typedef struct kin_ema_attr {
 } kin_ema_attr;
 /* sumsq: out[0] (f64) = sum x^2 in double over fixed chunks, the same bits at any thread count. x [n], out
  *   [1] f64. */
+/* augment: pictures [n, S, S, 3] u8 (4-byte aligned), changed in place, each by its row of what was drawn [n,
+ *   KIN_AUGMENT_WORDS] i32 (core/augment.h). The same bytes from every backend. */
 
 /* ---- what a kernel receives ---------------------------------------------------------------- */
 
