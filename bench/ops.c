@@ -12,6 +12,7 @@
 #include "core/op_shape.h"
 #include "core/plugin.h"
 #include "bench/device.h"
+#include "data/augment.h"
 
 /* ViT-B/32 at batch 16 (on a GPU 256), texts of 14 tokens. */
 static int64_t B = 16;
@@ -396,53 +397,92 @@ static void bench_op(kin_backend *b, kin_op op, kin_dtype precision, double peak
     for (int i = 0; i < 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT; i++) drop(b, &t[i]);
 }
 
-/* The second table, over as many values as a B/32's image tower has. */
+/* The second table: over as many values as a B/32's image tower has, and over a batch of pictures. */
 enum { FLAT = 86 << 20 };
 
 typedef struct fn_case {
-    int real; /* tensors that are f32 of FLAT values; the rest is one f64 */
+    const char *label;
+    kin_tensor t[5];
     union {
         kin_adamw_attr adamw;
         kin_ema_attr ema;
     } attr;
+    double bytes; /* least traffic */
 } fn_case;
 
-#define FN_adamw {4, {.adamw = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.2f, 0.1f, 0.02f, 1.0f}}}, 28.0
-#define FN_ema {2, {.ema = {0.999f}}}, 12.0
-#define FN_sumsq {1, {.ema = {0.0f}}}, 4.0
+static void flat(fn_case *c, int tensors, double bytes)
+{
+    c->label = "86 M values";
+    c->bytes = bytes * FLAT;
+    for (int i = 0; i < tensors; i++) c->t[i] = (kin_tensor){.dtype = KIN_F32, .rank = 1, .dim = {FLAT}};
+}
+
+static void fn_adamw(fn_case *c) /* no copy is kept on the processor */
+{
+    flat(c, 4, 28.0);
+    c->attr.adamw = (kin_adamw_attr){1e-4f, 0.9f, 0.98f, 1e-6f, 0.2f, 0.1f, 0.02f, 1.0f};
+}
+
+static void fn_ema(fn_case *c)
+{
+    flat(c, 2, 12.0);
+    c->attr.ema.decay = 0.999f;
+}
+
+static void fn_sumsq(fn_case *c)
+{
+    flat(c, 1, 4.0);
+    c->t[1] = (kin_tensor){.dtype = KIN_F64, .rank = 1, .dim = {1}};
+}
+
+static void fn_augment(fn_case *c)
+{
+    c->label = "all, B/32";
+    c->t[0] = (kin_tensor){.dtype = KIN_U8, .rank = 4, .dim = {B, SIDE, SIDE, 3}};
+    c->t[1] = (kin_tensor){.dtype = KIN_I32, .rank = 2, .dim = {B, KIN_AUGMENT_WORDS}};
+    c->bytes = 2.0 * (double)size_of(&c->t[0]);
+}
+
+static void draw_all(kin_tensor *t)
+{
+    const kin_augment all = {.crop_min = 1.0, .flip = 0.5, .jitter = 0.4, .grey = 0.2, .erase = 0.25};
+    const kin_preprocess p = kin_preprocess_default();
+    kin_augmentation *a = t->ptr;
+    for (int64_t i = 0; i < t->dim[0]; i++) kin_augment_draw(&p, &all, (uint64_t)i, SIDE, SIDE, a + i);
+}
+
 static const struct {
     const char *name;
-    int tensors;
-    fn_case c;
-    double bytes; /* a value: least traffic */
+    void (*make)(fn_case *c);
 } fns[] = {
-#define KIN_FN(name, tensors, attr) {#name, tensors, FN_##name},
+#define KIN_FN(name, tensors, attr) {#name, fn_##name},
 #include "core/fns.def"
 #undef KIN_FN
 };
 
 static void bench_fn(kin_backend *b, kin_fn fn, double bandwidth)
 {
-    kin_tensor t[8];
-    for (int i = 0; i < fns[fn].tensors; i++) {
-        const bool flat = i < fns[fn].c.real;
-        t[i] = (kin_tensor){.dtype = flat ? KIN_F32 : KIN_F64, .rank = 1, .dim = {flat ? FLAT : 1}};
-        if (fn == KIN_FN_adamw && i == 4) t[i].rank = -1; /* no copy is kept on the processor */
-        t[i].ptr = kin_absent(&t[i]) ? NULL : memory(size_of(&t[i]));
-        bring(b, &t[i]);
+    enum { TENSORS = 5 };
+    fn_case c = {0};
+    for (int i = 0; i < TENSORS; i++) c.t[i].rank = -1;
+    fns[fn].make(&c);
+    for (int i = 0; i < TENSORS; i++) {
+        if (kin_absent(&c.t[i])) continue;
+        c.t[i].ptr = memory(size_of(&c.t[i]));
+        if (c.t[i].dtype == KIN_I32) draw_all(&c.t[i]);
+        bring(b, &c.t[i]);
     }
-    const kin_fn_call c = {.t = t, .attr = &fns[fn].c.attr, .dev = b->dev};
+    const kin_fn_call call = {.t = c.t, .attr = &c.attr, .dev = b->dev};
     double best = 1e30;
     for (int k = 0; k < 6; k++) {
         const double began = kin_now();
-        b->fns[fn](&c);
+        b->fns[fn](&call);
         b->sync(b);
         if (kin_now() - began < best) best = kin_now() - began;
     }
-    const double bytes = fns[fn].bytes * FLAT;
-    printf("%-11s %-17s %9.3f %23.1f %5.1f%%\n", fns[fn].name, "86 M values", 1e3 * best, bytes / best / 1e9,
-           100.0 * bytes / best / bandwidth);
-    for (int i = 0; i < fns[fn].tensors; i++) drop(b, &t[i]);
+    printf("%-11s %-17s %9.3f %23.1f %5.1f%%\n", fns[fn].name, c.label, 1e3 * best, c.bytes / best / 1e9,
+           100.0 * c.bytes / best / bandwidth);
+    for (int i = 0; i < TENSORS; i++) drop(b, &c.t[i]);
 }
 
 int main(int argc, char **argv)

@@ -14,10 +14,18 @@
 #include "data/scenes.h"
 #include "tests/emulated.h"
 #include "train/judge_fused.h"
+#include "train/memory.h"
 #include "train/trainer.h"
 
 enum { STEPS = 5, MANY = 20 };
 static char folder[64];
+
+/* All that may be done to pictures. */
+#define AUGMENTED                                                                                            \
+    {"crop-min", "0.5"}, {"flip", "0.5"}, {"jitter", "0.5"}, {"grey", "0.3"},                                \
+    {                                                                                                        \
+        "erase", "0.5"                                                                                       \
+    }
 
 /* With everything random that there is: dropout, stochastic depth, dropped patches. */
 static const char model_json[] =
@@ -248,6 +256,74 @@ static void answers_of_a_fusion(void **state)
 }
 #endif
 
+/* What the loader draws is done by the device, in one launch for each upload of pictures; by the loader where
+ * the host hides patches of finished pictures. */
+static void augmented_pictures(void **state)
+{
+    static const struct {
+        const char *what;
+        int launches; /* a step */
+        flag flags[14];
+    } list[] = {
+        {"augmented, every fourth pixel of a row", 1, {AUGMENTED}},
+        {"augmented, chunks of three, taught", 9, {AUGMENTED, {"chunk", "3"}, {"distill", "0.4"}}},
+        {"augmented, sides of no whole words",
+         1,
+         {AUGMENTED, {"model.vision.image_size", "30"}, {"model.vision.patch_size", "10"}}},
+#if !defined(__SANITIZE_ADDRESS__)
+        {"augmented, pairs with hard negatives",
+         2,
+         {AUGMENTED, {"loss.itm", "1"}, {"model.fusion.kind", "late"}, {"val-data", ""}}},
+        {"augmented, hidden patches",
+         0,
+         {AUGMENTED,
+          {"loss.mim", "1"},
+          {"model.fusion.kind", "mmt"},
+          {"model.fusion.layers", "1"},
+          {"model.vision.patch_dropout", "0"},
+          {"val-data", ""}}},
+#endif
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        flag flags[16] = {{"device", "cpu"}};
+        memcpy(flags + 1, list[i].flags, sizeof list[i].flags);
+        const record cpu = must_train(flags);
+        flags[0].value = "cuda";
+        const int64_t before = emulated_launches("augment_pixels");
+        emulated_order(((int)i + 1) % EMULATED_ORDERS);
+        const record gpu = must_train(flags);
+        losses_agree(&gpu, &cpu, 1e-5, list[i].what);
+        assert_int_equal(emulated_launches("augment_pixels") - before, STEPS * list[i].launches);
+    }
+    emulated_order(0);
+}
+
+/* What of pictures is still to be done has its place in the bill, in both turns. */
+static void the_bill_has_what_was_drawn(void **state)
+{
+    static const flag plain[] = {{"device", "cuda"}, {NULL, NULL}};
+    static const flag drawn[] = {{"device", "cuda"}, AUGMENTED, {NULL, NULL}};
+    int64_t need[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        kin_ctx cx = {0};
+        kin_config c;
+        kin_trainer t;
+        kin_foreseen f;
+        configure(&cx, &c, i ? drawn : plain);
+        if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
+        t.programs.planning = true;
+        assert_int_equal(kin_foresee(&cx, &t, &f), KIN_OK);
+        need[i] = kin_programs_need(&t.programs);
+        free(f.lengths);
+        kin_trainer_close(&t);
+        kin_config_free(&c);
+    }
+    assert_int_equal(need[1] - need[0],
+                     2 * 16 * (int64_t)sizeof(kin_augmentation)); /* as many as eval-batch */
+}
+
 static void bf16_is_for_gpus(void **state)
 {
     (void)state;
@@ -280,8 +356,9 @@ static void the_same_bits_in_every_order(void **state)
  * weights and inputs. The host runs ahead of the device, so turns of inputs follow each other closely. */
 static void replayed_steps_have_the_same_bits(void **state)
 {
-    static const flag plain[] = {{"device", "cuda"}, {"chunk", "3"}, {"graphs", "false"}, {NULL, NULL}};
-    static const flag replayed[] = {{"device", "cuda"}, {"chunk", "3"}, {NULL, NULL}};
+    static const flag plain[] = {
+        {"device", "cuda"}, {"chunk", "3"}, {"graphs", "false"}, AUGMENTED, {NULL, NULL}};
+    static const flag replayed[] = {{"device", "cuda"}, {"chunk", "3"}, AUGMENTED, {NULL, NULL}};
     (void)state;
     emulated_order(0);
     const record want = must_train(plain);
@@ -411,6 +488,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(steps_of_fusions),
         cmocka_unit_test(answers_of_a_fusion),
 #endif
+        cmocka_unit_test(augmented_pictures),
+        cmocka_unit_test(the_bill_has_what_was_drawn),
         cmocka_unit_test(bf16_is_for_gpus),
         cmocka_unit_test(without_a_gpu_one_sentence),
         cmocka_unit_test(too_little_memory_says_what_helps),
