@@ -12,6 +12,7 @@
 #include "core/op_shape.h"
 #include "core/plugin.h"
 #include "bench/device.h"
+#include "data/augment.h"
 
 /* ViT-B/32 at batch 16 (on a GPU 256), texts of 14 tokens. */
 static int64_t B = 16;
@@ -396,82 +397,104 @@ static void bench_op(kin_backend *b, kin_op op, kin_dtype precision, double peak
     for (int i = 0; i < 2 * KIN_MAX_IN + 2 * KIN_MAX_OUT; i++) drop(b, &t[i]);
 }
 
-/* The second table, over as many values as a B/32's image tower has. */
-enum { FLAT = 86 << 20 };
+/* The second table: over as many values as a B/32's image tower has, and over a batch of pictures. */
+enum { FLAT = 86 << 20, FN_TENSORS = 6 };
 
 typedef struct fn_case {
-    int real; /* tensors that are f32 of FLAT values; the rest is one f64 */
+    const char *label;
+    kin_tensor t[FN_TENSORS];
     union {
         kin_adamw_attr adamw;
         kin_ema_attr ema;
+        kin_attention_attr attention;
     } attr;
+    double bytes; /* least traffic */
 } fn_case;
 
-#define FN_adamw {4, {.adamw = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.2f, 0.1f, 0.02f, 1.0f}}}, 28.0
-#define FN_ema {2, {.ema = {0.999f}}}, 12.0
-#define FN_sumsq {1, {.ema = {0.0f}}}, 4.0
-#define FN_attention_weights {0, {.ema = {0.0f}}}, 0.0 /* not flat: bench_weights */
+static void flat(fn_case *c, int tensors, double bytes)
+{
+    c->label = "86 M values";
+    c->bytes = bytes * FLAT;
+    for (int i = 0; i < tensors; i++) c->t[i] = (kin_tensor){.dtype = KIN_F32, .rank = 1, .dim = {FLAT}};
+}
+
+static void fn_adamw(fn_case *c) /* no copy is kept on the processor */
+{
+    flat(c, 4, 28.0);
+    c->attr.adamw = (kin_adamw_attr){1e-4f, 0.9f, 0.98f, 1e-6f, 0.2f, 0.1f, 0.02f, 1.0f};
+}
+
+static void fn_ema(fn_case *c)
+{
+    flat(c, 2, 12.0);
+    c->attr.ema.decay = 0.999f;
+}
+
+static void fn_sumsq(fn_case *c)
+{
+    flat(c, 1, 4.0);
+    c->t[1] = (kin_tensor){.dtype = KIN_F64, .rank = 1, .dim = {1}};
+}
+
+static void fn_augment(fn_case *c)
+{
+    c->label = "all, B/32";
+    c->t[0] = (kin_tensor){.dtype = KIN_U8, .rank = 4, .dim = {B, SIDE, SIDE, 3}};
+    c->t[1] = (kin_tensor){.dtype = KIN_I32, .rank = 2, .dim = {B, KIN_AUGMENT_WORDS}};
+    c->bytes = 2.0 * (double)size_of(&c->t[0]);
+}
+
+static void fn_attention_weights(fn_case *c) /* all weights of a layer */
+{
+    kin_sample s;
+    case_attention(&s);
+    c->label = s.label;
+    c->t[0] = kin_shape_tensor(&s.in[0], NULL);
+    c->t[4] = (kin_tensor){NULL, KIN_F32, 2, {B * T, H}};
+    c->t[5] = (kin_tensor){NULL, KIN_F32, 3, {B * T, H, T}};
+    memcpy(&c->attr, s.attr.bytes, sizeof c->attr.attention);
+    c->bytes = traffic(c->t, FN_TENSORS);
+}
+
+static void draw_all(kin_tensor *t)
+{
+    const kin_augment all = {.crop_min = 1.0, .flip = 0.5, .jitter = 0.4, .grey = 0.2, .erase = 0.25};
+    const kin_preprocess p = kin_preprocess_default();
+    kin_augmentation *a = t->ptr;
+    for (int64_t i = 0; i < t->dim[0]; i++) kin_augment_draw(&p, &all, (uint64_t)i, SIDE, SIDE, a + i);
+}
+
 static const struct {
     const char *name;
-    int tensors;
-    fn_case c;
-    double bytes; /* a value: least traffic */
+    void (*make)(fn_case *c);
 } fns[] = {
-#define KIN_FN(name, tensors, attr) {#name, tensors, FN_##name},
+#define KIN_FN(name, tensors, attr) {#name, fn_##name},
 #include "core/fns.def"
 #undef KIN_FN
 };
 
 static void bench_fn(kin_backend *b, kin_fn fn, double bandwidth)
 {
-    kin_tensor t[8];
-    for (int i = 0; i < fns[fn].tensors; i++) {
-        const bool flat = i < fns[fn].c.real;
-        t[i] = (kin_tensor){.dtype = flat ? KIN_F32 : KIN_F64, .rank = 1, .dim = {flat ? FLAT : 1}};
-        if (fn == KIN_FN_adamw && i == 4) t[i].rank = -1; /* no copy is kept on the processor */
-        t[i].ptr = kin_absent(&t[i]) ? NULL : memory(size_of(&t[i]));
-        bring(b, &t[i]);
+    fn_case c = {0};
+    for (int i = 0; i < FN_TENSORS; i++) c.t[i].rank = -1;
+    fns[fn].make(&c);
+    for (int i = 0; i < FN_TENSORS; i++) {
+        if (kin_absent(&c.t[i])) continue;
+        c.t[i].ptr = memory(size_of(&c.t[i]));
+        if (c.t[i].dtype == KIN_I32) draw_all(&c.t[i]);
+        bring(b, &c.t[i]);
     }
-    const kin_fn_call c = {.t = t, .attr = &fns[fn].c.attr, .dev = b->dev};
+    const kin_fn_call call = {.t = c.t, .attr = &c.attr, .dev = b->dev};
     double best = 1e30;
     for (int k = 0; k < 6; k++) {
         const double began = kin_now();
-        b->fns[fn](&c);
+        b->fns[fn](&call);
         b->sync(b);
         if (kin_now() - began < best) best = kin_now() - began;
     }
-    const double bytes = fns[fn].bytes * FLAT;
-    printf("%-11s %-17s %9.3f %23.1f %5.1f%%\n", fns[fn].name, "86 M values", 1e3 * best, bytes / best / 1e9,
-           100.0 * bytes / best / bandwidth);
-    for (int i = 0; i < fns[fn].tensors; i++) drop(b, &t[i]);
-}
-
-/* At attention's own size: all weights of a layer. */
-static void bench_weights(kin_backend *b, double bandwidth)
-{
-    kin_sample s;
-    case_attention(&s);
-    kin_tensor t[6] = {kin_shape_tensor(&s.in[0], NULL), {.rank = -1}, {.rank = -1}, {.rank = -1}};
-    t[4] = (kin_tensor){NULL, KIN_F32, 2, {B * T, H}};
-    t[5] = (kin_tensor){NULL, KIN_F32, 3, {B * T, H, T}};
-    for (int i = 0; i < 6; i++) {
-        if (kin_absent(&t[i])) continue;
-        t[i].ptr = memory(size_of(&t[i]));
-        fill(&t[i], KIN_FILL_NORMAL, 1.0);
-        bring(b, &t[i]);
-    }
-    const kin_fn_call c = {.t = t, .attr = s.attr.bytes, .dev = b->dev};
-    double best = 1e30;
-    for (int k = 0; k < 20; k++) {
-        const double began = kin_now();
-        b->fns[KIN_FN_attention_weights](&c);
-        b->sync(b);
-        best = fmin(best, kin_now() - began);
-    }
-    const double bytes = traffic(t, 6);
-    printf("%-11s %-17s %9.3f %23.1f %5.1f%%\n", "weights", s.label, 1e3 * best, bytes / best / 1e9,
-           100.0 * bytes / best / bandwidth);
-    for (int i = 0; i < 6; i++) drop(b, &t[i]);
+    printf("%-11s %-17s %9.3f %23.1f %5.1f%%\n", fns[fn].name, c.label, 1e3 * best, c.bytes / best / 1e9,
+           100.0 * c.bytes / best / bandwidth);
+    for (int i = 0; i < FN_TENSORS; i++) drop(b, &c.t[i]);
 }
 
 int main(int argc, char **argv)
@@ -501,12 +524,7 @@ int main(int argc, char **argv)
         if (!only || strcmp(only, kin_op_get((kin_op)op)->def->name) == 0)
             bench_op(b, (kin_op)op, precision, peak, bandwidth);
     for (int fn = 0; fn < KIN_FN_COUNT; fn++)
-        if (!only || strcmp(only, fns[fn].name) == 0) {
-            if (fn == KIN_FN_attention_weights)
-                bench_weights(b, bandwidth);
-            else
-                bench_fn(b, (kin_fn)fn, bandwidth);
-        }
+        if (!only || strcmp(only, fns[fn].name) == 0) bench_fn(b, (kin_fn)fn, bandwidth);
     kin_backend_close(b);
     return 0;
 }

@@ -8,6 +8,7 @@
 #define KIN_OP_H
 #include <string.h>
 
+#include "core/augment.h"
 #include "core/tensor.h"
 
 enum { KIN_MAX_IN = 6, KIN_MAX_OUT = 4, KIN_MAX_ATTR = 96 };
@@ -241,6 +242,8 @@ typedef struct kin_ema_attr {
  *   w_ihj = exp(scale q_i . k_j - lse_ih) where query i sees key j, else exactly 0; j counts from the first
  * key of the query's own sequence.  q, k?, q_off?, k_off? as attention's, lse [sum Tq, H], w [sum Tq, H, K]
  * real A row sums to 1, or is 0 where no key is seen. K: at least the longest key sequence. */
+/* augment: pictures [n, S, S, 3] u8 (4-byte aligned), changed in place, each by its row of what was drawn [n,
+ *   KIN_AUGMENT_WORDS] i32 (core/augment.h). The same bytes from every backend. */
 
 /* ---- what a kernel receives ---------------------------------------------------------------- */
 

@@ -18,6 +18,7 @@ uint64_t kin_ops_hash(void)
 #define KIN_FN(name, tensors, attr) sizeof(attr),
 #include "core/fns.def"
 #undef KIN_FN
-        sizeof(kin_call), sizeof(kin_fn_call), sizeof(kin_tensor), sizeof(kin_backend), sizeof(kin_ctx)};
+        sizeof(kin_call),         sizeof(kin_fn_call), sizeof(kin_tensor),
+        sizeof(kin_augmentation), sizeof(kin_backend), sizeof(kin_ctx)};
     return kin_fnv(kin_fnv(KIN_FNV, table, sizeof table), sizes, sizeof sizes);
 }

@@ -19,6 +19,7 @@ typedef struct slot {
     double epochs;
     uint32_t *pair;
     uint8_t *images;            /* [batch, S, S, 3] */
+    kin_augmentation *drawn;    /* [batch] */
     int32_t *ids;               /* [texts_of, context] */
     int32_t *lengths;           /* [texts_of] 0: none */
     bool *bad;                  /* [batch] */
@@ -170,14 +171,14 @@ static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row,
     const kin_preprocess *p = &l->cfg.preprocess;
     const kin_augment *a = &l->cfg.augment;
     const int64_t item = d->item_of[s->pair[row]];
+    kin_augmentation *drawn = &s->drawn[row];
     uint8_t *to = s->images + row * row_bytes(l), *own;
     const uint8_t *bytes;
     int64_t size, width, height;
     int shrink = 1;
     kin_image image = {0};
-    if (l->cfg.blind) return KIN_OK;
     if (l->cfg.cache && kin_cache_get(l->cfg.cache, item, &image, &width, &height))
-        return kin_augment_image(cx, p, a, kin_key(key, 0, 0), &image, width, height, to);
+        return kin_augment_image(cx, p, a, kin_key(key, 0, 0), &image, width, height, to, drawn);
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
     const char *kind = kin_image_misnamed(d->item[item].name, bytes, size);
     if (kind) note_misnamed(l, d->item[item].name, kind);
@@ -190,9 +191,20 @@ static kin_status make_picture(kin_ctx *cx, kin_loader *l, slot *s, int64_t row,
         width = image.width;
         height = image.height;
     }
-    if (rc == KIN_OK) rc = kin_augment_image(cx, p, a, kin_key(key, 0, 0), &image, width, height, to);
+    if (rc == KIN_OK) rc = kin_augment_image(cx, p, a, kin_key(key, 0, 0), &image, width, height, to, drawn);
     kin_image_free(&image);
     return rc;
+}
+
+/* The crop, and what else was drawn, done here or left to do. */
+static kin_status make_pixels(kin_ctx *cx, kin_loader *l, slot *s, int64_t row, uint64_t key)
+{
+    const kin_augmenter *by = l->cfg.augmenter;
+    if (l->cfg.blind) return KIN_OK;
+    KIN_TRY(make_picture(cx, l, s, row, key));
+    if (by && kin_augment_changes(&l->cfg.augment))
+        by->change(by->self, s->images + row * row_bytes(l), l->cfg.preprocess.size, &s->drawn[row]);
+    return KIN_OK;
 }
 
 static kin_status make_texts(kin_ctx *cx, const kin_loader *l, slot *s, int64_t row, uint64_t key)
@@ -211,7 +223,7 @@ static void make_row(kin_ctx *cx, kin_loader *l, slot *s, int64_t row)
 {
     const uint64_t key = row_key(l, s, row);
     kin_clear(cx);
-    s->bad[row] = make_picture(cx, l, s, row, key) != KIN_OK;
+    s->bad[row] = make_pixels(cx, l, s, row, key) != KIN_OK;
     if (!s->bad[row]) make_texts(cx, l, s, row, key);
 }
 
@@ -319,6 +331,7 @@ static void free_slot(slot *s)
 {
     free(s->pair);
     free(s->images);
+    free(s->drawn);
     free(s->ids);
     free(s->lengths);
     free(s->bad);
@@ -368,6 +381,7 @@ static kin_status open_loader(kin_ctx *cx, kin_loader *l, const json_t *state)
     for (int64_t i = 0; i < l->ring; i++) {
         KIN_TRY(make_slot(cx, l, &l->slots[i]));
         l->slots[i].images = kin_alloc(cx, l->cfg.batch, (size_t)row_bytes(l));
+        l->slots[i].drawn = kin_alloc(cx, l->cfg.batch, sizeof *l->slots[i].drawn);
     }
     const int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
     const int64_t threads = l->cfg.threads > 0 ? l->cfg.threads : kin_max64(1, kin_min64(8, cores / 2));
@@ -429,7 +443,9 @@ static void append(const kin_loader *l, const packed *p, const slot *s, int64_t 
 static void pack(const kin_loader *l, slot *s, kin_batch *out)
 {
     const packed *p = &l->given_out[s->number & 1];
+    const bool left = !l->cfg.blind && !l->cfg.augmenter && kin_augment_changes(&l->cfg.augment);
     *out = (kin_batch){.images = l->cfg.blind ? NULL : s->images,
+                       .drawn = left ? s->drawn : NULL,
                        .ids = p->ids,
                        .off = p->off,
                        .pair = p->pair,
@@ -441,6 +457,7 @@ static void pack(const kin_loader *l, slot *s, kin_batch *out)
         if (s->bad[r]) continue;
         if (out->n != r)
             memcpy(s->images + out->n * row_bytes(l), s->images + r * row_bytes(l), (size_t)row_bytes(l));
+        s->drawn[out->n] = s->drawn[r];
         p->pair[out->n++] = s->pair[r];
         append(l, p, s, r, out);
     }
@@ -552,5 +569,6 @@ int64_t kin_loader_skipped(const kin_loader *l)
 int64_t kin_loader_bytes(const kin_loader *l)
 {
     const int64_t texts = texts_of(l), ids = texts * l->cfg.context * (int64_t)sizeof(int32_t);
-    return l->ring * (l->cfg.batch * row_bytes(l) + ids) + 2 * ids;
+    const int64_t pictures = l->cfg.batch * (row_bytes(l) + (int64_t)sizeof(kin_augmentation));
+    return l->ring * (pictures + ids) + 2 * ids;
 }

@@ -13,10 +13,12 @@ typedef struct kin_loader_cfg {
     const kin_tokenizer *tokenizer;
     kin_preprocess preprocess;
     kin_augment augment;
-    const kin_cache *cache; /* borrowed; NULL: pictures are decoded each time */
-    bool scaled;            /* decode JPEGs small where the crop allows it (kin_augment_shrink) */
-    int64_t batch;          /* pairs */
-    int64_t context;        /* most ids of a text */
+    const kin_augmenter *augmenter; /* borrowed, of several threads at once; NULL: what was drawn for pixels
+                                       is given out beside the crops and left to do */
+    const kin_cache *cache;         /* borrowed; NULL: pictures are decoded each time */
+    bool scaled;                    /* decode JPEGs small where the crop allows it (kin_augment_shrink) */
+    int64_t batch;                  /* pairs */
+    int64_t context;                /* most ids of a text */
     int64_t captions; /* of each picture: the pair's own, then others of the picture, again when there are too
                          few; 0 is 1 */
     int64_t negatives; /* captions per pair that are false of its picture: the data's swaps, as far as there
@@ -29,12 +31,13 @@ typedef struct kin_loader_cfg {
 /* Belongs to the loader, valid until the next call. Another pair stands in for one whose picture
  * cannot be decoded; n is less than the batch size only when the data has too few readable pictures. */
 typedef struct kin_batch {
-    int64_t n, texts;        /* pairs; captions: n, then those beyond the first of each
-                                picture, picture by picture, then the negatives */
-    const uint8_t *images;   /* [n, S, S, 3] */
-    const int32_t *ids;      /* [off[texts]] */
-    const int32_t *off;      /* [texts + 1] */
-    const uint32_t *pair;    /* [n] which caption of the data row i is */
+    int64_t n, texts;              /* pairs; captions: n, then those beyond the first of each
+                                      picture, picture by picture, then the negatives */
+    const uint8_t *images;         /* [n, S, S, 3] */
+    const kin_augmentation *drawn; /* [n] to be done to them yet; NULL: nothing */
+    const int32_t *ids;            /* [off[texts]] */
+    const int32_t *off;            /* [texts + 1] */
+    const uint32_t *pair;          /* [n] which caption of the data row i is */
     const int32_t *image_of; /* [texts - n] row of the picture that text n + k is false of; -1: it is not */
     int64_t number;          /* of the batch, from 0 */
     double epochs;           /* passes over the pairs when it was drawn */

@@ -27,7 +27,7 @@ allow() { # allow FOLDER ALLOWED-PATTERN
 }
 allow core 'core/[^"]*'
 for b in $(find kernels -mindepth 1 -maxdepth 1 -type d 2>/dev/null | sort); do allow "$b" "core/[^\"]*|$b/[^\"]*"; done
-allow data 'data/[^"]*|core/(base|file|json|rng)\.h'
+allow data 'data/[^"]*|core/(augment|base|file|json|rng)\.h'
 allow nn 'nn/[^"]*|core/[^"]*'
 allow train '(train|nn|data|core)/[^"]*|include/kin\.h'
 allow include '(include)/[^"]*'

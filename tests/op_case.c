@@ -470,12 +470,8 @@ void op_fn(kin_backend *b, kin_fn fn, const kin_tensor *t, int tensors, const vo
 kin_dtype op_fn_type(const kin_backend *b, kin_fn fn, int i)
 {
     if (fn == KIN_FN_sumsq && i == 1) return KIN_F64;
+    if (fn == KIN_FN_augment) return i == 0 ? KIN_U8 : KIN_I32;
     return fn == KIN_FN_adamw && i == 4 ? KIN_BF16 : b->real;
-}
-
-bool op_fn_flat(kin_fn fn)
-{
-    return fn != KIN_FN_attention_weights;
 }
 
 void op_case_forward(op_case *c)

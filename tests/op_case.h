@@ -45,7 +45,6 @@ void op_case_both(op_case *c, uint32_t given);
  */
 void op_fn(kin_backend *b, kin_fn fn, const kin_tensor *t, int tensors, const void *attr, int64_t guard);
 kin_dtype op_fn_type(const kin_backend *b, kin_fn fn, int i); /* of its tensor i */
-bool op_fn_flat(kin_fn fn); /* over arrays of n values; else it has a test of its own (weights_case.h) */
 
 /* From now on cases hold activations and matrices (kin_op_stored) in that type. The f64 reference keeps them
  * in f64, rounded to it: the same numbers. KIN_F32: as their samples say. */

@@ -70,6 +70,7 @@ static uint64_t batches(const kin_cache_cfg *c, const kin_cache *cache)
         kin_batch b;
         assert_int_equal(kin_loader_next(&cx, loader, &b), KIN_OK);
         h = kin_fnv(h, b.images, (size_t)(b.n * SMALL * SMALL * 3));
+        h = kin_fnv(h, b.drawn, (size_t)b.n * sizeof *b.drawn);
     }
     kin_loader_close(loader);
     return h;

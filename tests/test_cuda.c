@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/emulated.h"
+#include "tests/fn_case.h"
 #include "tests/op_checks.h"
 #include "tests/weights_case.h"
 
@@ -139,65 +140,19 @@ static void t10_bits(void **state)
 
 /* ---- core/fns.def ---- */
 
-static const kin_adamw_attr adamw = {.lr = 0.01f,
-                                     .beta1 = 0.9f,
-                                     .beta2 = 0.98f,
-                                     .eps = 1e-6f,
-                                     .wd = 0.2f,
-                                     .bias1 = 0.271f,
-                                     .bias2 = 0.0588f,
-                                     .grad_scale = 0.37f};
-static const kin_ema_attr ema = {.decay = 0.995f};
-
-typedef struct fn_case {
-    kin_fn fn;
-    int tensors;
-    const void *attr;
-} fn_case;
-
-/* t[i] of n values, at least one; the same numbers on every backend. */
-static void fn_run(kin_backend *b, const fn_case *c, int64_t n, kin_tensor t[5])
-{
-    for (int i = 0; i < c->tensors; i++) {
-        const bool sum = c->fn == KIN_FN_sumsq && i == 1;
-        t[i] = (kin_tensor){.dtype = op_fn_type(b, c->fn, i), .rank = 1, .dim = {sum ? 1 : n}};
-        t[i].ptr = test_calloc((size_t)n + 1, sizeof(double));
-        for (int64_t k = 0; k < n && !sum; k++) {
-            const double v = op_normal((uint64_t)(7 + i), k);
-            op_set(&t[i], k, i == 3 ? v * v : v); /* second moments are not negative */
-        }
-    }
-    op_fn(b, c->fn, t, c->tensors, c->attr, 0);
-}
-
 static void functions_without_gradients(void **state)
 {
-    static const fn_case list[KIN_FN_COUNT] = {
-        {KIN_FN_adamw, 5, &adamw}, {KIN_FN_ema, 2, &ema}, {KIN_FN_sumsq, 2, NULL}}; /* the flat ones */
-    static const int64_t sizes[] = {0, 1, 7, 1000, 50003};
+    fn_case got, want;
     (void)state;
-    for (int f = 0; f < KIN_FN_COUNT; f++)
-        for (int s = 0; list[f].tensors && s < 5 * EMULATED_ORDERS; s++) {
-            kin_tensor got[5], want[5];
-            const char *order = emulated_order(s % EMULATED_ORDERS);
-            fn_run(cuda, &list[f], sizes[s / EMULATED_ORDERS], got);
-            fn_run(ref64, &list[f], sizes[s / EMULATED_ORDERS], want);
-            const double tol = list[f].fn == KIN_FN_sumsq ? 1e-12 : 2e-6;
-            for (int i = 0; i < list[f].tensors; i++) {
-                for (int64_t k = 0; k < kin_count(&want[i]); k++) {
-                    const double x = op_value(&got[i], k);
-                    double y = op_value(&want[i], k);
-                    if (got[i].dtype == KIN_BF16) /* a copy of the first: its own rounding */
-                        y = (double)kin_from_bf16(kin_to_bf16((float)op_value(&got[0], k)));
-                    if (!(fabs(x - y) <= tol * (fabs(y) + 0.1)))
-                        fail_msg("%s, threads %s: tensor %d [%lld] is %.9g, not %.9g",
-                                 kin_fn_name(list[f].fn), order, i, (long long)k, x, y);
-                }
+    for (int fn = 0; fn < KIN_FN_COUNT; fn++)
+        for (int s = 0; fn_case_run(&want, ref64, (kin_fn)fn, s); s++) {
+            for (int i = 0; i < EMULATED_ORDERS; i++) {
+                const char *order = emulated_order(i);
+                assert_true(fn_case_run(&got, cuda, (kin_fn)fn, s));
+                fn_case_agree(&got, &want, fn == KIN_FN_sumsq ? 1e-12 : 2e-6, order);
+                fn_case_close(&got);
             }
-            for (int i = 0; i < list[f].tensors; i++) {
-                test_free(got[i].ptr);
-                test_free(want[i].ptr);
-            }
+            fn_case_close(&want);
         }
 }
 

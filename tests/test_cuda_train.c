@@ -14,10 +14,18 @@
 #include "data/scenes.h"
 #include "tests/emulated.h"
 #include "train/judge_fused.h"
+#include "train/memory.h"
 #include "train/trainer.h"
 
 enum { STEPS = 5, MANY = 20 };
 static char folder[64];
+
+/* All that may be done to pictures. */
+#define AUGMENTED                                                                                            \
+    {"crop-min", "0.5"}, {"flip", "0.5"}, {"jitter", "0.5"}, {"grey", "0.3"},                                \
+    {                                                                                                        \
+        "erase", "0.5"                                                                                       \
+    }
 
 /* With everything random that there is: dropout, stochastic depth, dropped patches. */
 static const char model_json[] =
@@ -248,6 +256,89 @@ static void answers_of_a_fusion(void **state)
 }
 #endif
 
+/* What the loader draws is done by the device, in one launch for each upload of pictures. */
+typedef struct augmented {
+    const char *what;
+    int launches; /* a step */
+    flag flags[19];
+} augmented;
+
+static void beside_the_processor(const augmented *a, int order)
+{
+    flag flags[20] = {{"device", "cpu"}};
+    memcpy(flags + 1, a->flags, sizeof a->flags);
+    const record cpu = must_train(flags);
+    flags[0].value = "cuda";
+    const int64_t before = emulated_launches("augment_pixels");
+    emulated_order(order);
+    const record gpu = must_train(flags);
+    emulated_order(0);
+    losses_agree(&gpu, &cpu, 1e-5, a->what);
+    assert_int_equal(emulated_launches("augment_pixels") - before, STEPS * a->launches);
+}
+
+static void augmented_pictures(void **state)
+{
+    static const augmented whole = {"augmented", 1, {AUGMENTED}}, odd = {"augmented, sides of no whole words",
+                                                                         1,
+                                                                         {AUGMENTED,
+                                                                          {"model.vision.image_size", "30"},
+                                                                          {"model.vision.patch_size", "10"}}};
+    (void)state;
+    beside_the_processor(&whole, 1);
+    beside_the_processor(&odd, 2);
+}
+
+static void augmented_chunks(void **state)
+{
+    static const augmented taught = {
+        "augmented, chunks of three, taught", 9, {AUGMENTED, {"chunk", "3"}, {"distill", "0.4"}}};
+    (void)state;
+    beside_the_processor(&taught, 2);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+/* Towers run first for hard negatives. Patches are hidden by the host, in finished pictures: the loader's. */
+static void augmented_pairs(void **state)
+{
+    static const augmented hard =
+                               {"augmented, pairs with hard negatives",
+                                2,
+                                {SMALL, {"itm-negatives", "hard"}, {"model.fusion.kind", "late"}, AUGMENTED}},
+                           hidden = {"augmented, hidden patches",
+                                     0,
+                                     {SMALL, {"loss.mim", "1"}, {"model.fusion.kind", "mmt"}, AUGMENTED}};
+    (void)state;
+    beside_the_processor(&hard, 3);
+    beside_the_processor(&hidden, 1);
+}
+#endif
+
+/* What of pictures is still to be done has its place in the bill, in both turns. */
+static void the_bill_has_what_was_drawn(void **state)
+{
+    static const flag plain[] = {{"device", "cuda"}, {NULL, NULL}};
+    static const flag drawn[] = {{"device", "cuda"}, AUGMENTED, {NULL, NULL}};
+    int64_t need[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        kin_ctx cx = {0};
+        kin_config c;
+        kin_trainer t;
+        kin_foreseen f;
+        configure(&cx, &c, i ? drawn : plain);
+        if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
+        t.programs.planning = true;
+        assert_int_equal(kin_foresee(&cx, &t, &f), KIN_OK);
+        need[i] = kin_programs_need(&t.programs);
+        free(f.lengths);
+        kin_trainer_close(&t);
+        kin_config_free(&c);
+    }
+    assert_int_equal(need[1] - need[0],
+                     2 * 16 * (int64_t)sizeof(kin_augmentation)); /* as many as eval-batch */
+}
+
 static void bf16_is_for_gpus(void **state)
 {
     (void)state;
@@ -280,8 +371,9 @@ static void the_same_bits_in_every_order(void **state)
  * weights and inputs. The host runs ahead of the device, so turns of inputs follow each other closely. */
 static void replayed_steps_have_the_same_bits(void **state)
 {
-    static const flag plain[] = {{"device", "cuda"}, {"chunk", "3"}, {"graphs", "false"}, {NULL, NULL}};
-    static const flag replayed[] = {{"device", "cuda"}, {"chunk", "3"}, {NULL, NULL}};
+    static const flag plain[] = {
+        {"device", "cuda"}, {"chunk", "3"}, {"graphs", "false"}, AUGMENTED, {NULL, NULL}};
+    static const flag replayed[] = {{"device", "cuda"}, {"chunk", "3"}, AUGMENTED, {NULL, NULL}};
     (void)state;
     emulated_order(0);
     const record want = must_train(plain);
@@ -411,6 +503,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(steps_of_fusions),
         cmocka_unit_test(answers_of_a_fusion),
 #endif
+        cmocka_unit_test(augmented_pictures),
+        cmocka_unit_test(augmented_chunks),
+#if !defined(__SANITIZE_ADDRESS__)
+        cmocka_unit_test(augmented_pairs),
+#endif
+        cmocka_unit_test(the_bill_has_what_was_drawn),
         cmocka_unit_test(bf16_is_for_gpus),
         cmocka_unit_test(without_a_gpu_one_sentence),
         cmocka_unit_test(too_little_memory_says_what_helps),

@@ -9,9 +9,10 @@
 #include <cmocka.h>
 
 #include "core/backend.h"
+#include "tests/fn_case.h"
 #include "tests/weights_case.h"
 
-enum { ISAS = 3, THREADS = 3, MOST_TENSORS = 5, GUARD = 64 };
+enum { ISAS = 3, THREADS = 3 };
 static kin_backend *ref64, *ref32, *cpu[ISAS][THREADS];
 static int isas;
 
@@ -40,113 +41,26 @@ static int teardown(void **state)
     return 0;
 }
 
-/* What each row needs beyond its table: attributes, and which tensor is a result of one f64. */
-static const kin_adamw_attr adamw = {.lr = 0.01f,
-                                     .beta1 = 0.9f,
-                                     .beta2 = 0.98f,
-                                     .eps = 1e-6f,
-                                     .wd = 0.2f,
-                                     .bias1 = 0.271f,
-                                     .bias2 = 0.0588f,
-                                     .grad_scale = 0.37f};
-static const kin_ema_attr ema = {.decay = 0.995f};
-
-static const void *attr_of(kin_fn fn)
-{
-    return fn == KIN_FN_adamw ? (const void *)&adamw : fn == KIN_FN_ema ? (const void *)&ema : NULL;
-}
-
-static int tensors_of(kin_fn fn)
-{
-    static const int n[KIN_FN_COUNT] = {
-#define KIN_FN(name, tensors, attr) tensors,
-#include "core/fns.def"
-#undef KIN_FN
-    };
-    return n[fn];
-}
-
-typedef struct fn_case {
-    kin_fn fn;
-    kin_tensor t[MOST_TENSORS];
-    int64_t bytes[MOST_TENSORS];
-} fn_case;
-
-static fn_case fn_run(kin_backend *b, kin_fn fn, int64_t n)
-{
-    fn_case c = {.fn = fn};
-    for (int i = 0; i < tensors_of(fn); i++) {
-        const bool sum = fn == KIN_FN_sumsq && i == 1;
-        kin_tensor *t = &c.t[i];
-        *t = (kin_tensor){.dtype = op_fn_type(b, fn, i), .rank = 1, .dim = {sum ? 1 : n}};
-        c.bytes[i] = t->dim[0] * (int64_t)kin_dtype_size(t->dtype);
-        char *p = aligned_alloc(64, (size_t)(c.bytes[i] + 63) / 64 * 64 + 2 * GUARD);
-        assert_non_null(p);
-        memset(p, 0xff, (size_t)(c.bytes[i] + 63) / 64 * 64 + 2 * GUARD);
-        t->ptr = p + GUARD;
-        for (int64_t k = 0; !sum && k < n; k++) {
-            const double v = op_normal((uint64_t)(7 + i), k);
-            op_set(t, k, i == 3 ? v * v : v); /* second moments are not negative */
-        }
-    }
-    op_fn(b, fn, c.t, tensors_of(fn), attr_of(fn), GUARD);
-    for (int i = 0; i < tensors_of(fn); i++)
-        for (int k = 0; k < GUARD; k++) {
-            const unsigned char *p = c.t[i].ptr;
-            if (p[-1 - k] != 0xff || p[c.bytes[i] + k] != 0xff)
-                fail_msg("%s on %s wrote around tensor %d of %lld", kin_fn_name(fn), b->name, i,
-                         (long long)n);
-        }
-    return c;
-}
-
-static void fn_free(fn_case *c)
-{
-    for (int i = 0; i < tensors_of(c->fn); i++) free((char *)c->t[i].ptr - GUARD);
-}
-
-static void close_to(kin_backend *b, const fn_case *got, const fn_case *want)
-{
-    for (int i = 0; i < tensors_of(got->fn); i++)
-        for (int64_t k = 0; k < want->t[i].dim[0]; k++) {
-            const double x = op_value(&got->t[i], k);
-            double y = op_value(&want->t[i], k);
-            if (got->t[i].dtype == KIN_BF16) /* a copy of the first: its own rounding */
-                y = (double)kin_from_bf16(kin_to_bf16((float)op_value(&got->t[0], k)));
-            if (!(fabs(x - y) <= 2e-6 * (fabs(y) + 0.1)))
-                fail_msg("%s on %s, %lld elements: tensor %d [%lld] is %.9g, not %.9g", kin_fn_name(got->fn),
-                         b->name, (long long)want->t[0].dim[0], i, (long long)k, x, y);
-        }
-}
-
-static void same_bits(kin_backend *b, const fn_case *got, const fn_case *want)
-{
-    for (int i = 0; i < tensors_of(got->fn); i++)
-        if (memcmp(got->t[i].ptr, want->t[i].ptr, (size_t)got->bytes[i]))
-            fail_msg("%s on %s: tensor %d has other bits than with one thread", kin_fn_name(got->fn), b->name,
-                     i);
-}
-
 static void parity_and_threads(void **state)
 {
-    static const int64_t sizes[] = {0, 1, 7, 1000, 100003};
+    fn_case truth, c, one;
     (void)state;
     for (int fn = 0; fn < KIN_FN_COUNT; fn++)
-        for (size_t s = 0; op_fn_flat((kin_fn)fn) && s < sizeof sizes / sizeof *sizes; s++) {
-            fn_case truth = fn_run(ref64, (kin_fn)fn, sizes[s]), single = fn_run(ref32, (kin_fn)fn, sizes[s]);
-            close_to(ref32, &single, &truth);
-            fn_free(&single);
+        for (int s = 0; fn_case_run(&truth, ref64, (kin_fn)fn, s); s++) {
+            assert_true(fn_case_run(&c, ref32, (kin_fn)fn, s));
+            fn_case_agree(&c, &truth, 2e-6, "beside f64");
+            fn_case_close(&c);
             for (int i = 0; i < isas; i++) {
-                fn_case one = fn_run(cpu[i][0], (kin_fn)fn, sizes[s]);
-                close_to(cpu[i][0], &one, &truth);
+                assert_true(fn_case_run(&one, cpu[i][0], (kin_fn)fn, s));
+                fn_case_agree(&one, &truth, 2e-6, "beside f64");
                 for (int n = 0; n < THREADS; n++) { /* once more with one thread, too */
-                    fn_case c = fn_run(cpu[i][n], (kin_fn)fn, sizes[s]);
-                    same_bits(cpu[i][n], &c, &one);
-                    fn_free(&c);
+                    assert_true(fn_case_run(&c, cpu[i][n], (kin_fn)fn, s));
+                    fn_case_same_bits(&c, &one, "beside one thread");
+                    fn_case_close(&c);
                 }
-                fn_free(&one);
+                fn_case_close(&one);
             }
-            fn_free(&truth);
+            fn_case_close(&truth);
         }
 }
 
@@ -156,12 +70,13 @@ static void sumsq_is_a_double(void **state)
     (void)state;
     for (int i = -1; i < isas; i++) {
         kin_backend *b = i < 0 ? ref32 : cpu[i][1];
-        fn_case c = fn_run(b, KIN_FN_sumsq, 100003);
+        fn_case c;
         double sum = 0.0;
-        for (int64_t k = 0; k < 100003; k++) sum += op_value(&c.t[0], k) * op_value(&c.t[0], k);
+        assert_true(fn_case_run(&c, b, KIN_FN_sumsq, 4));
+        for (int64_t k = 0; k < c.t[0].dim[0]; k++) sum += op_value(&c.t[0], k) * op_value(&c.t[0], k);
         const double got = op_value(&c.t[1], 0);
         if (!(fabs(got - sum) < 1e-12 * sum)) fail_msg("sumsq on %s is %.17g, not %.17g", b->name, got, sum);
-        fn_free(&c);
+        fn_case_close(&c);
     }
 }
 

@@ -13,12 +13,15 @@
 #include "data/loader.h"
 #include "data/sampler.h"
 #include "data/scenes.h"
+#include "train/augment.h"
 
 enum { SCENES = 60, VOCAB = 600 };
 
 static char folder[64];
 static kin_dataset *data;
 static kin_tokenizer *tokenizer;
+static kin_backend *processor;
+static kin_augmenter augmenter;
 
 /* ---- sampler ---- */
 
@@ -102,6 +105,7 @@ static kin_loader_cfg config(int64_t threads)
         .tokenizer = tokenizer,
         .preprocess = p,
         .augment = {.crop_min = 0.5, .flip = 0.5, .jitter = 0.4, .grey = 0.2, .erase = 0.3},
+        .augmenter = &augmenter,
         .batch = 16,
         .context = 24,
         .negatives = 1,
@@ -142,6 +146,44 @@ static void test_same_at_any_threads(void **state)
         kin_loader_close(l);
     }
     assert_true(h[0] == h[1] && h[1] == h[2]);
+}
+
+/* Digest of three batches, with what was left to do done. */
+static uint64_t finished(const kin_loader_cfg *c)
+{
+    const int64_t side = c->preprocess.size;
+    kin_ctx cx = {0};
+    kin_batch b;
+    kin_loader *l = kin_loader_open(&cx, c, NULL);
+    if (!l) fail_msg("%s", cx.message);
+    uint64_t h = KIN_FNV;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(kin_loader_next(&cx, l, &b), KIN_OK);
+        assert_true((b.drawn == NULL) == (c->augmenter != NULL));
+        uint8_t *own = malloc((size_t)(b.n * side * side * 3));
+        memcpy(own, b.images, (size_t)(b.n * side * side * 3));
+        if (b.drawn) kin_augment_pictures(processor, own, b.drawn, b.n, side);
+        h = kin_fnv(h, own, (size_t)(b.n * side * side * 3));
+        free(own);
+    }
+    kin_loader_close(l);
+    return h;
+}
+
+static void test_left_to_do(void **state)
+{
+    (void)state;
+    kin_ctx cx = {0};
+    kin_loader_cfg c = config(2);
+    const uint64_t want = finished(&c);
+    c.augmenter = NULL;
+    assert_true(finished(&c) == want);
+    c.augment = (kin_augment){.crop_min = 0.5}; /* nothing but crops: nothing is left */
+    kin_batch b;
+    kin_loader *l = kin_loader_open(&cx, &c, NULL);
+    assert_int_equal(kin_loader_next(&cx, l, &b), KIN_OK);
+    assert_null(b.drawn);
+    kin_loader_close(l);
 }
 
 static void test_resume(void **state)
@@ -285,6 +327,11 @@ static void test_bad_pictures(void **state)
         assert_int_equal(b.n, 16);
         assert_int_equal(b.texts, 16);
     }
+    /* The rows of those behind a gap move up, and so does what is to be done to them. */
+    const uint64_t closed = finished(&c);
+    c.augmenter = NULL;
+    assert_true(finished(&c) == closed);
+    c.augmenter = &augmenter;
     assert_in_range(kin_loader_skipped(l), 12, 40); /* the threads are ahead */
     assert_int_equal(told.lines, 1);
     assert_non_null(strstr(told.last, "it is empty"));
@@ -335,7 +382,9 @@ static int open_all(void **state)
     const kin_scenes_cfg c = {.out = folder, .count = SCENES, .seed = 4, .size = 32};
     if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
     data = kin_dataset_open(&cx, folder, NULL, true);
-    if (!data) return -1;
+    processor = kin_backend_cpu(&cx, 1, NULL);
+    if (!data || !processor) return -1;
+    augmenter = kin_augmenter_of(processor);
     tokenizer = kin_tokenizer_train(&cx, data->caption, data->captions, VOCAB);
     return tokenizer ? 0 : -1;
 }
@@ -346,6 +395,7 @@ static int close_all(void **state)
     char command[128];
     kin_tokenizer_free(tokenizer);
     kin_dataset_close(data);
+    kin_backend_close(processor);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command);
 }
@@ -356,7 +406,7 @@ int main(void)
         cmocka_unit_test(test_every_pair_once),     cmocka_unit_test(test_sampler_refuses),
         cmocka_unit_test(test_same_at_any_threads), cmocka_unit_test(test_resume),
         cmocka_unit_test(test_negatives_follow),    cmocka_unit_test(test_captions_of_a_picture),
-        cmocka_unit_test(test_bad_pictures),
+        cmocka_unit_test(test_bad_pictures),        cmocka_unit_test(test_left_to_do),
     };
     return cmocka_run_group_tests_name("loader", tests, open_all, close_all);
 }

@@ -272,6 +272,12 @@ static void duplicates_are_counted(void **state)
     kin_count_duplicates(&p, 3, digest, &captions, &pictures);
     assert_int_equal(captions, 2);
     assert_int_equal(pictures, 1);
+    /* What the device will do to them tells pictures apart. */
+    const kin_augmentation drawn[5] = {{.flip = 1}, {.x1 = 1}, {.x1 = 2}, {.x1 = 3}, {.x1 = 4}};
+    kin_pairs other = p;
+    other.drawn = drawn;
+    kin_count_duplicates(&other, 3, digest, &captions, &pictures);
+    assert_int_equal(pictures, 0);
 }
 
 static void long_warmup_and_cut_captions(void **state)

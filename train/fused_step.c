@@ -163,6 +163,7 @@ kin_status kin_fused_stepper_run(kin_ctx *cx, kin_fused_stepper *s, const kin_pa
     if (!program) return cx->status;
     kin_run run = *how;
     KIN_TRY(kin_wiring_bind(cx, s->programs, program, &s->wiring, &run));
+    KIN_TRY(kin_programs_augment(cx, s->programs, p->drawn, p->n));
     for (int k = 0; k < KIN_OBJECTIVES; k++) {
         if (s->cfg.weight[k] <= 0.0) continue;
         KIN_TRY(kin_program_bind(cx, program, loss_names[k], line(s, k)));

@@ -193,7 +193,8 @@ static void send_next(void *user)
     kin_trainer *t = user;
     kin_batch b;
     if (t->backend->host || !kin_loader_peek(t->loader, &b)) return;
-    const kin_pairs pairs = {.n = b.n, .texts = b.texts, .images = b.images, .ids = b.ids, .off = b.off};
+    const kin_pairs pairs = {
+        .n = b.n, .texts = b.texts, .images = b.images, .drawn = b.drawn, .ids = b.ids, .off = b.off};
     kin_stepper_ahead(&t->stepper, &pairs);
 }
 

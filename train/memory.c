@@ -53,7 +53,8 @@ static int64_t need_in_chunks(kin_ctx *cx, const kin_trainer *t, const kin_fores
                       .loss_cfg = t->programs.loss_cfg,
                       .params = t->programs.params,
                       .backend = t->backend,
-                      .planning = true};
+                      .planning = true,
+                      .augments = t->programs.augments};
     kin_stepper s = {.programs = &p, .batch = t->stepper.batch, .texts = t->stepper.texts, .chunk = chunk};
     const kin_status rc = kin_stepper_prepare(cx, &s, f->lengths, f->texts);
     const int64_t need = rc == KIN_OK ? kin_programs_need(&p) : -1;

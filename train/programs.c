@@ -4,15 +4,18 @@
 #include <string.h>
 
 #include "nn/linear.h"
+#include "train/augment.h"
 
-/* Inputs that lie on the host: of the towers, then of pairs (nn/fusion.h, nn/head.h, nn/fused.h). */
+/* Inputs that lie on the host: of the towers, then of pairs (nn/fusion.h, nn/head.h, nn/fused.h); last what
+ * is no input of a program but done to one. */
 enum { STAGES = sizeof((kin_programs *)0)->stage / sizeof(kin_stage) };
+enum { IMAGES, AUGMENTATION = STAGES - 1 };
 static const char *const staged[STAGES] = {
-    "images",       "ids",           "off",        "image features", "text features", "itc images",
-    "itc texts",    "pair images",   "pair texts", "row off",        "row texts",     "row images",
-    "row kinds",    "vision rows",   "text rows",  "vision of",      "text of",       "itm labels",
-    "class labels", "class targets", "word rows",  "word labels",    "patch rows",    "patch sources",
-    "image states", "text states"};
+    "images",       "ids",           "off",         "image features", "text features", "itc images",
+    "itc texts",    "pair images",   "pair texts",  "row off",        "row texts",     "row images",
+    "row kinds",    "vision rows",   "text rows",   "vision of",      "text of",       "itm labels",
+    "class labels", "class targets", "word rows",   "word labels",    "patch rows",    "patch sources",
+    "image states", "text states",   "augmentation"};
 
 struct kin_compiled {
     kin_task task;
@@ -157,6 +160,9 @@ static kin_status compile(kin_ctx *cx, kin_programs *s, kin_compiled *c)
     s->scratch_need = kin_max64(s->scratch_need, c->program->scratch_bytes);
     for (int i = 0; i < STAGES && c->task != KIN_TASK_LOSS; i++)
         s->stage[i].need = kin_max64(s->stage[i].need, kin_program_slot_bytes(c->program, staged[i]));
+    if (!s->augments || c->task == KIN_TASK_LOSS) return KIN_OK;
+    kin_stage *t = &s->stage[AUGMENTATION];
+    t->need = kin_max64(t->need, c->z.images * (int64_t)sizeof(kin_augmentation));
     return KIN_OK;
 }
 
@@ -262,6 +268,7 @@ static void begin_turn(kin_programs *s)
     s->turn = s->backend->send_begin(s->backend, most);
     s->sending = true;
     s->bound = false;
+    s->augment = 0;
 }
 
 static void send(kin_programs *s, kin_stage *t, const void *host, int64_t bytes)
@@ -291,11 +298,28 @@ kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, cons
     return kin_program_host_copy(cx, p, name, host);
 }
 
+kin_status kin_programs_augment(kin_ctx *cx, kin_programs *s, const kin_augmentation *drawn, int64_t n)
+{
+    kin_stage *t = &s->stage[AUGMENTATION];
+    const int64_t bytes = n * (int64_t)sizeof *drawn;
+    if (!drawn) return KIN_OK;
+    if (s->backend->host || bytes > t->bytes[0])
+        return kin_fail(cx, KIN_INTERNAL, "no room to change %lld pictures on %s", (long long)n,
+                        s->backend->name);
+    if (t->sent != drawn || t->sent_bytes != bytes) send(s, t, drawn, bytes);
+    s->augment = n;
+    return KIN_OK;
+}
+
 kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run)
 {
     kin_run how = *run;
     if (s->sending) s->backend->send_use(s->backend);
+    if (s->augment > 0)
+        kin_augment_pictures(s->backend, s->stage[IMAGES].ptr[s->turn], s->stage[AUGMENTATION].ptr[s->turn],
+                             s->augment, s->cfg.vision.image_size);
     s->sending = false;
+    s->augment = 0;
     how.replay = s->replay;
     return kin_program_run(cx, p, &how);
 }

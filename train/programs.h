@@ -45,7 +45,9 @@ typedef struct kin_programs {
     int64_t act_bytes, scratch_bytes;
     int64_t act_need, scratch_need; /* of the largest programs so far */
     bool planning;                  /* take no memory: programs are compiled to know what they need */
-    kin_stage stage[26];            /* of inputs, by name */
+    kin_stage stage[27];            /* of inputs, by name */
+    bool augments;                  /* pictures may come with what is to be done to their pixels */
+    int64_t augment;                /* so many of those bound as "images" */
     int turn;                       /* of the stages: the one that inputs are sent to */
     bool sending, bound;            /* a turn is open; an input of it is bound to what runs next */
     kin_keep keep;                  /* of programs compiled from now on (core/program.h) */
@@ -75,6 +77,10 @@ kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, cons
  * same name, place and size makes use of it, and what lies there must stay until then. Costs nothing where
  * there is nothing to upload. */
 void kin_programs_ahead(kin_programs *s, const char *name, const void *host, int64_t bytes);
+/* What is to be done to the first n pictures just bound as "images" (kin_programs_input): the next run does
+ * it first, where they lie on the device, after they were sent anew. drawn NULL: nothing. KIN_INTERNAL where
+ * pictures are read from host memory. */
+kin_status kin_programs_augment(kin_ctx *cx, kin_programs *s, const kin_augmentation *drawn, int64_t n);
 /* kin_program_run with the inputs sent. */
 kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run);
 /* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */

@@ -142,6 +142,7 @@ static kin_program *bound_step(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, 
     if (!prog) return NULL;
     const int64_t side = s->programs->cfg.vision.image_size;
     kin_programs_input(cx, s->programs, prog, "images", p->images, p->n * side * side * 3);
+    kin_programs_augment(cx, s->programs, p->drawn, p->n);
     kin_programs_input(cx, s->programs, prog, "ids", p->ids, p->off[p->texts] * (int64_t)sizeof *p->ids);
     kin_programs_input(cx, s->programs, prog, "off", p->off, (p->texts + 1) * (int64_t)sizeof *p->off);
     kin_program_bind(cx, prog, "image embedding", s->image_embedding);
@@ -171,6 +172,7 @@ static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, ki
         if (!prog) return cx->status;
         const int64_t n = kin_min64(s->chunk, p->n - i), bytes = side * side * 3;
         KIN_TRY(kin_programs_input(cx, s->programs, prog, "images", p->images + i * bytes, n * bytes));
+        KIN_TRY(kin_programs_augment(cx, s->programs, p->drawn ? p->drawn + i : NULL, n));
         KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, to, i)));
         if (why == LEARN) KIN_TRY(kin_program_bind(cx, prog, "d embedding", row(s, s->image_grad, i)));
         kin_run_rows(prog, &run, "images", n);
@@ -362,7 +364,10 @@ void kin_stepper_ahead(kin_stepper *s, const kin_pairs *p)
     const int64_t side = s->programs->cfg.vision.image_size, bytes = side * side * 3;
     const bool masked = s->fused && s->fused->wiring.images && !s->fused->cfg.wiring.hard;
     if (!p->images || masked) return; /* nothing is read, or what is read is made by the wiring */
-    kin_programs_ahead(s->programs, "images", p->images, kin_min64(p->n, s->chunk) * bytes);
+    const int64_t first = kin_min64(p->n, s->chunk);
+    kin_programs_ahead(s->programs, "images", p->images, first * bytes);
+    if (p->drawn)
+        kin_programs_ahead(s->programs, "augmentation", p->drawn, first * (int64_t)sizeof *p->drawn);
     if (s->fused || s->chunk < s->batch) return;
     kin_programs_ahead(s->programs, "ids", p->ids, p->off[p->texts] * (int64_t)sizeof *p->ids);
     kin_programs_ahead(s->programs, "off", p->off, (p->texts + 1) * (int64_t)sizeof *p->off);

@@ -124,15 +124,21 @@ static json_t *model_json(kin_ctx *cx, const kin_config *c, const kin_dataset *d
     return NULL;
 }
 
+static kin_augment augment_of(const kin_config *c)
+{
+    return (kin_augment){
+        .crop_min = c->crop_min, .flip = c->flip, .jitter = c->jitter, .grey = c->grey, .erase = c->erase};
+}
+
 /* Towers that give a picture the same embedding in every step: nothing of them learns, nothing is drawn. */
 static bool steady(const kin_trainer *t)
 {
     const kin_config *c = t->cfg;
     const kin_model_cfg *m = &t->model->cfg;
-    const bool drawn = c->crop_min < 1.0 || c->flip > 0.0 || c->jitter > 0.0 || c->grey > 0.0 ||
-                       c->erase > 0.0 || m->vision.patch_dropout > 0.0f || m->vision.trunk.dropout > 0.0f ||
-                       m->vision.trunk.drop_path > 0.0f || m->text.trunk.dropout > 0.0f ||
-                       m->text.trunk.drop_path > 0.0f;
+    const kin_augment a = augment_of(c);
+    const bool drawn = a.crop_min < 1.0 || kin_augment_changes(&a) || m->vision.patch_dropout > 0.0f ||
+                       m->vision.trunk.dropout > 0.0f || m->vision.trunk.drop_path > 0.0f ||
+                       m->text.trunk.dropout > 0.0f || m->text.trunk.drop_path > 0.0f;
     return kin_features_fit(t->model) && !drawn && c->negatives == 0 && c->captions == 1 &&
            c->drop_text == 0.0;
 }
@@ -204,6 +210,7 @@ kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b)
     return (kin_pairs){.n = b->n,
                        .texts = b->texts,
                        .images = b->images,
+                       .drawn = b->drawn,
                        .ids = b->ids,
                        .off = b->off,
                        .image_of = b->image_of,
@@ -310,6 +317,21 @@ static kin_distill distill_of(const kin_config *c)
     return strcmp(c->distill_from, "texts") == 0 ? KIN_DISTILL_TEXTS : KIN_DISTILL_TOWERS;
 }
 
+/* Who changes pixels: a GPU, once they are there; else the loader. Patches are hidden (mim) by the host in
+ * finished pictures. */
+static kin_status open_augment(kin_ctx *cx, kin_trainer *t)
+{
+    const kin_config *c = t->cfg;
+    const kin_augment a = augment_of(c);
+    const bool host = t->backend->host, masked = t->stepper.fused && t->stepper.fused->wiring.images;
+    if (!kin_augment_changes(&a)) return KIN_OK;
+    t->programs.augments = !host && !masked;
+    if (t->programs.augments) return KIN_OK;
+    t->pixels = kin_backend_cpu(cx, 1, !host || strcmp(c->isa, "auto") == 0 ? NULL : c->isa);
+    if (t->pixels) t->augmenter = kin_augmenter_of(t->pixels);
+    return cx->status;
+}
+
 static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
@@ -359,6 +381,7 @@ static kin_status open_compute(kin_ctx *cx, kin_trainer *t)
     KIN_TRY(kin_stepper_open(cx, &t->stepper, &t->programs, c->batch, texts, c->chunk));
     t->stepper.alpha = c->distill;
     KIN_TRY(open_pairs(cx, t));
+    KIN_TRY(open_augment(cx, t));
     if (t->val) KIN_TRY(kin_embedder_open(cx, &t->embedder, t->model, &t->programs, c->eval_batch));
     return KIN_OK;
 }
@@ -375,11 +398,8 @@ kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
     return (kin_loader_cfg){.data = t->train,
                             .tokenizer = t->model->tokenizer,
                             .preprocess = t->model->preprocess,
-                            .augment = {.crop_min = c->crop_min,
-                                        .flip = c->flip,
-                                        .jitter = c->jitter,
-                                        .grey = c->grey,
-                                        .erase = c->erase},
+                            .augment = augment_of(c),
+                            .augmenter = t->pixels ? &t->augmenter : NULL,
                             .cache = t->cache,
                             .scaled = strcmp(c->decode, "scaled") == 0,
                             .batch = c->batch,
@@ -438,6 +458,7 @@ kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg)
 void kin_trainer_close(kin_trainer *t)
 {
     kin_loader_close(t->loader);
+    kin_backend_close(t->pixels);
     kin_cache_close(t->cache);
     kin_embedder_close(&t->embedder);
     kin_stepper_close(&t->stepper);

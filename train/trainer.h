@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "data/loader.h"
+#include "train/augment.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/embed.h"
@@ -44,7 +45,9 @@ typedef struct kin_trainer {
     kin_stepper stepper;
     kin_optim optim;
     kin_embedder embedder; /* of evaluation; unused without val */
-    kin_cache *cache; /* of training pictures; NULL: none */
+    kin_cache *cache;      /* of training pictures; NULL: none */
+    kin_backend *pixels;   /* where the loader changes pixels itself: of one thread; else NULL */
+    kin_augmenter augmenter;
     kin_loader *loader;
     kin_lr lr;
     kin_state state;

@@ -36,6 +36,7 @@ void kin_count_duplicates(const kin_pairs *p, int64_t image_bytes, uint64_t *dig
         const uint32_t half = kin_crc32c(0, image, (size_t)image_bytes / 2);
         digest[i] = (uint64_t)half << 32 |
                     kin_crc32c(half, image + image_bytes / 2, (size_t)(image_bytes - image_bytes / 2));
+        if (p->drawn) digest[i] = kin_fnv(digest[i], &p->drawn[i], sizeof *p->drawn);
     }
     *pictures = repeats(digest, p->n);
 }

@@ -16,10 +16,13 @@
 
 /* One batch in host memory; image i belongs to text i, texts n.. are false captions. */
 typedef struct kin_pairs {
-    int64_t n, texts;      /* pairs; captions, texts >= n */
-    const uint8_t *images; /* [n, S, S, 3] */
-    const int32_t *ids;    /* [off[texts]] */
-    const int32_t *off;    /* [texts + 1] */
+    int64_t n, texts;              /* pairs; captions, texts >= n */
+    const uint8_t *images;         /* [n, S, S, 3] */
+    const kin_augmentation *drawn; /* [n] what the device does to them before it reads them
+                                      (kin_programs_augment); NULL: nothing. Never with mim, whose patches are
+                                      hidden in finished pictures */
+    const int32_t *ids;            /* [off[texts]] */
+    const int32_t *off;            /* [texts + 1] */
     const int32_t
         *image_of; /* [texts - n] the picture that text n + k is false of, -1: of none; NULL: not known */
     const int32_t *labels; /* [n] class of picture i and text i together; NULL: not labelled */
