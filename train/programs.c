@@ -8,7 +8,7 @@
 
 /* Inputs that lie on the host: of the towers, then of pairs (nn/fusion.h, nn/head.h, nn/fused.h); last what
  * is no input of a program but done to one. */
-enum { STAGES = sizeof((kin_programs *)0)->stage / sizeof(kin_stage) };
+enum { STAGES = sizeof((kin_programs *)0)->stage / sizeof(kin_stage), USED = 0, LANDING = 1 };
 enum { IMAGES, AUGMENTATION = STAGES - 1 };
 static const char *const staged[STAGES] = {
     "images",       "ids",           "off",         "image features", "text features", "itc images",
@@ -26,10 +26,10 @@ struct kin_compiled {
     kin_program *program;
 };
 
-int64_t kin_token_bucket(int64_t tokens, int64_t most)
+int64_t kin_row_bucket(int64_t rows, int64_t most, int64_t parts)
 {
     int64_t cap = 32;
-    while (cap < tokens) cap = (cap * 5 / 4 + 15) / 16 * 16;
+    while (cap < rows) cap = (cap + cap / parts + 15) / 16 * 16;
     return kin_max64(1, kin_min64(cap, most));
 }
 
@@ -232,7 +232,7 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
     if (has_images) want.z.images = images;
     if (has_texts) want.z.texts = texts;
     if (has_texts && task != KIN_TASK_LOSS)
-        want.z.tokens = kin_token_bucket(tokens, texts * s->cfg.text.context);
+        want.z.tokens = kin_row_bucket(tokens, texts * s->cfg.text.context, KIN_PARTS_TOKENS);
     return get(cx, s, want);
 }
 
@@ -240,13 +240,13 @@ kin_program *kin_programs_fused(kin_ctx *cx, kin_programs *s, bool training, con
                                 const kin_fused_sizes *sizes)
 {
     kin_compiled c = {.task = KIN_TASK_FUSED, .training = training, .z = *sizes, .want = *want};
-    const int64_t any = INT64_MAX;
-    c.z.tokens = kin_token_bucket(sizes->tokens, sizes->texts * s->cfg.text.context);
-    c.z.rows = kin_token_bucket(sizes->rows, any);
-    c.z.vision_rows = kin_token_bucket(sizes->vision_rows, any);
-    c.z.text_rows = kin_token_bucket(sizes->text_rows, any);
-    c.z.words = kin_token_bucket(sizes->words, any);
-    c.z.patches = kin_token_bucket(sizes->patches, any);
+    const int64_t any = INT64_MAX, parts = KIN_PARTS_FUSED;
+    c.z.tokens = kin_row_bucket(sizes->tokens, sizes->texts * s->cfg.text.context, parts);
+    c.z.rows = kin_row_bucket(sizes->rows, any, parts);
+    c.z.vision_rows = kin_row_bucket(sizes->vision_rows, any, parts);
+    c.z.text_rows = kin_row_bucket(sizes->text_rows, any, parts);
+    c.z.words = kin_row_bucket(sizes->words, any, parts);
+    c.z.patches = kin_row_bucket(sizes->patches, any, parts);
     return get(cx, s, c);
 }
 
@@ -265,7 +265,7 @@ static void begin_turn(kin_programs *s)
         most += s->stage[i].need + PIECE;
         s->stage[i].sent = NULL;
     }
-    s->turn = s->backend->send_begin(s->backend, most);
+    s->backend->send_begin(s->backend, most);
     s->sending = true;
     s->bound = false;
     s->augment = 0;
@@ -275,7 +275,7 @@ static void send(kin_programs *s, kin_stage *t, const void *host, int64_t bytes)
 {
     /* When what was sent ahead is not wanted now, its turn is given up. */
     if (!s->sending || (t->sent && !s->bound)) begin_turn(s);
-    s->backend->send(s->backend, t->ptr[s->turn], host, bytes);
+    s->backend->send(s->backend, t->ptr[LANDING], host, bytes);
     t->sent = host;
     t->sent_bytes = bytes;
 }
@@ -294,7 +294,7 @@ kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, cons
     if (!t) return kin_fail(cx, KIN_INTERNAL, "no room to upload '%s'", name);
     if (!s->sending || t->sent != host || t->sent_bytes != bytes) send(s, t, host, bytes);
     s->bound = true;
-    KIN_TRY(kin_program_bind(cx, p, name, t->ptr[s->turn]));
+    KIN_TRY(kin_program_bind(cx, p, name, t->ptr[USED]));
     return kin_program_host_copy(cx, p, name, host);
 }
 
@@ -303,7 +303,7 @@ kin_status kin_programs_augment(kin_ctx *cx, kin_programs *s, const kin_augmenta
     kin_stage *t = &s->stage[AUGMENTATION];
     const int64_t bytes = n * (int64_t)sizeof *drawn;
     if (!drawn) return KIN_OK;
-    if (s->backend->host || bytes > t->bytes[0])
+    if (s->backend->host || bytes > t->bytes[USED])
         return kin_fail(cx, KIN_INTERNAL, "no room to change %lld pictures on %s", (long long)n,
                         s->backend->name);
     if (t->sent != drawn || t->sent_bytes != bytes) send(s, t, drawn, bytes);
@@ -311,13 +311,25 @@ kin_status kin_programs_augment(kin_ctx *cx, kin_programs *s, const kin_augmenta
     return KIN_OK;
 }
 
+static void take_sent(kin_programs *s)
+{
+    kin_sent sent[STAGES];
+    int count = 0;
+    for (int i = 0; i < STAGES; i++) {
+        const kin_stage *t = &s->stage[i];
+        if (t->sent && t->sent_bytes > 0)
+            sent[count++] = (kin_sent){t->ptr[USED], t->ptr[LANDING], t->sent_bytes};
+    }
+    s->backend->send_use(s->backend, sent, count);
+}
+
 kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run)
 {
     kin_run how = *run;
-    if (s->sending) s->backend->send_use(s->backend);
+    if (s->sending) take_sent(s);
     if (s->augment > 0)
-        kin_augment_pictures(s->backend, s->stage[IMAGES].ptr[s->turn], s->stage[AUGMENTATION].ptr[s->turn],
-                             s->augment, s->cfg.vision.image_size);
+        kin_augment_pictures(s->backend, s->stage[IMAGES].ptr[USED], s->stage[AUGMENTATION].ptr[USED], s->augment,
+                             s->cfg.vision.image_size);
     s->sending = false;
     s->augment = 0;
     how.replay = s->replay;

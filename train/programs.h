@@ -23,8 +23,8 @@ typedef enum kin_task {
 
 typedef struct kin_compiled kin_compiled;
 
-/* Where an input waits on a device that does not work on host memory: in one place while what is computed
- * reads the other. */
+/* Where an input lies on a device that does not work on host memory: where programs read it, and where the
+ * next one lands meanwhile. */
 typedef struct kin_stage {
     void *ptr[2];
     int64_t bytes[2], need;
@@ -48,7 +48,6 @@ typedef struct kin_programs {
     kin_stage stage[27];            /* of inputs, by name */
     bool augments;                  /* pictures may come with what is to be done to their pixels */
     int64_t augment;                /* so many of those bound as "images" */
-    int turn;                       /* of the stages: the one that inputs are sent to */
     bool sending, bound;            /* a turn is open; an input of it is bound to what runs next */
     kin_keep keep;                  /* of programs compiled from now on (core/program.h) */
     bool replay;                    /* runs are recorded and replayed where the backend can */
@@ -83,8 +82,12 @@ void kin_programs_ahead(kin_programs *s, const char *name, const void *host, int
 kin_status kin_programs_augment(kin_ctx *cx, kin_programs *s, const kin_augmentation *drawn, int64_t n);
 /* kin_program_run with the inputs sent. */
 kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run);
-/* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */
-int64_t kin_token_bucket(int64_t tokens, int64_t most);
+/* The bucket of so many rows: from 32 on the next is 1/parts larger, rounded up to 16; at most `most`. On a
+ * device that replays its launches all rows of a bucket are computed, so parts is what such rows may cost,
+ * and each bucket costs a program: 16 for the tokens of two towers, 8 where sizes of several kinds make one
+ * program together. */
+enum { KIN_PARTS_TOKENS = 16, KIN_PARTS_FUSED = 8 };
+int64_t kin_row_bucket(int64_t rows, int64_t most, int64_t parts);
 
 /* Registers the weights of the model (builds all of it once); before kin_params_alloc. */
 kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model_cfg *cfg,
