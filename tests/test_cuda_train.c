@@ -287,7 +287,7 @@ static void augmented_pictures(void **state)
                                                                           {"model.vision.image_size", "30"},
                                                                           {"model.vision.patch_size", "10"}}};
     (void)state;
-    beside_the_processor(&whole, 1);
+    beside_the_processor(&whole, 3);
     beside_the_processor(&odd, 2);
 }
 
@@ -296,7 +296,7 @@ static void augmented_chunks(void **state)
     static const augmented taught = {
         "augmented, chunks of three, taught", 9, {AUGMENTED, {"chunk", "3"}, {"distill", "0.4"}}};
     (void)state;
-    beside_the_processor(&taught, 2);
+    beside_the_processor(&taught, 1);
 }
 
 #if !defined(__SANITIZE_ADDRESS__)

@@ -268,7 +268,6 @@ static void begin_turn(kin_programs *s)
     s->backend->send_begin(s->backend, most);
     s->sending = true;
     s->bound = false;
-    s->augment = 0;
 }
 
 static void send(kin_programs *s, kin_stage *t, const void *host, int64_t bytes)
