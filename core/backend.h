@@ -4,6 +4,13 @@
 #define KIN_BACKEND_H
 #include "core/op.h"
 
+/* What was sent: from where it landed to where it is used, both of the device. */
+typedef struct kin_sent {
+    void *to;
+    const void *from;
+    int64_t bytes;
+} kin_sent;
+
 typedef struct kin_backend kin_backend;
 struct kin_backend {
     const char *name;         /* "ref32", "ref64", "cpu-avx512", ... */
@@ -20,17 +27,20 @@ struct kin_backend {
     void (*download)(kin_backend *b, void *to, const void *from, int64_t bytes); /* device -> host, waits */
     void (*swap)(kin_backend *b, void *x, void *y, int64_t bytes); /* both of the device; multiples of 4 */
     void (*sync)(kin_backend *b);
+    /* Sets memory, in order with what is computed. NULL: launches cost nothing here, programs work on the live
+     * rows alone. */
+    void (*fill)(kin_backend *b, void *to, int byte, int64_t bytes);
     /* What has failed on the device since it was opened, as far as is known without waiting; NULL: nothing
      * can. */
     kin_status (*check)(kin_ctx *cx, kin_backend *b);
     void (*close)(kin_backend *b);
     /* Inputs that go up while the last ones are computed on; NULL where kernels work on host memory. A turn
-     * begins, and is 0 or 1 by turns: its memory on the device is the caller's, and no other turn's. most:
-     * bytes that one turn sends at most (256 a piece). What is sent is copied away from `from` at once; what
-     * is computed after send_use sees it. What reads it is called before the next turn begins. */
-    int (*send_begin)(kin_backend *b, int64_t most);
+     * begins (most: bytes that it sends at most, 256 a piece). What is sent is copied away from `from` at once,
+     * and goes to `to`, where it only lands: to have it, send_use copies it to where it is computed on, in
+     * order with that, and `to` is free for the next turn as soon as those copies are made. */
+    void (*send_begin)(kin_backend *b, int64_t most);
     void (*send)(kin_backend *b, void *to, const void *from, int64_t bytes);
-    void (*send_use)(kin_backend *b);
+    void (*send_use)(kin_backend *b, const kin_sent *sent, int count);
     /* NULL, or: kernels called between record (true) and recorded do not run, and are kept; replay runs them,
      * again and again, with the arguments they were called with. recorded: NULL when they cannot be kept,
      * then they never run, and check says why. */

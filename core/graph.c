@@ -91,6 +91,13 @@ int kin_dim(kin_graph *g, const char *name, int64_t capacity)
     return g->symbols++;
 }
 
+int kin_dim_loose(kin_graph *g, const char *name, int64_t capacity)
+{
+    const int sym = kin_dim(g, name, capacity);
+    if (!g->failed) g->symbol[sym].loose = true;
+    return sym;
+}
+
 kin_shape kin_rows_of(const kin_graph *g, kin_dtype dtype, int sym, int64_t mul, int64_t add, int rank, ...)
 {
     kin_shape s = {.dtype = dtype, .rank = rank, .sym = sym, .mul = mul, .add = add};

@@ -46,6 +46,8 @@ typedef struct kin_step {
 
 typedef struct kin_slot {
     char *name;
+    kin_val value;
+    bool filled;      /* by the caller: an input or a seed */
     int64_t bytes;    /* at capacity */
     void *ptr;        /* bound */
     const void *host; /* where the host can read it, NULL: nowhere */
@@ -73,6 +75,8 @@ typedef struct kin_program {
     int64_t act_bytes, scratch_bytes;
     char *act, *scratch; /* attached */
     bool stale;          /* pointers changed since they were last written into ready */
+    /* Of each row symbol in the last run: how many were live, and how many kernels were called with. */
+    int64_t live[KIN_MAX_SYMBOLS], rows[KIN_MAX_SYMBOLS];
     kin_recording recording[KIN_RECORDINGS];
     int64_t replays;
     kin_draw *draw, *draws; /* of steps that draw: on the host, on the device */
@@ -105,7 +109,9 @@ typedef struct kin_run {
 /* Sets the live count of the symbol of that name (nothing, if the graph has none). */
 void kin_run_rows(const kin_program *p, kin_run *run, const char *symbol, int64_t rows);
 
-/* Marks the regions that it writes gradients of (kin_params_begin first). Allocates nothing. */
+/* Marks the regions that it writes gradients of (kin_params_begin first). Allocates nothing. On a device that
+ * can fill, loose symbols (kin_dim_loose) have their capacity, so that what is launched hangs on the program
+ * alone: the memory behind the live rows of what is bound is the program's, and it is filled. */
 kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run);
 
 /* Cost at the live sizes of the last run (at capacity before one). backward: 0 forward steps only, 1 backward

@@ -23,10 +23,10 @@ static uint64_t mix(uint64_t h, uint64_t v)
 }
 
 /* Of all that a recording of the steps as they are now would hold, and that may be otherwise another time. */
-static uint64_t signature(const kin_program *p, const kin_run *run)
+static uint64_t signature(const kin_program *p)
 {
     uint64_t h = mix((uint64_t)(uintptr_t)p->act, (uint64_t)(uintptr_t)p->scratch);
-    for (int i = 0; i < p->graph->symbols; i++) h = mix(h, (uint64_t)run->rows[i]);
+    for (int i = 0; i < p->graph->symbols; i++) h = mix(h, (uint64_t)p->rows[i]);
     for (int i = 0; i < p->slots; i++) h = mix(h, (uint64_t)(uintptr_t)p->slot[i].ptr);
     for (int s = 0; s < p->steps; s++) h = mix(h, kin_ready_call(p, s)->acc);
     return h;
@@ -69,10 +69,10 @@ static kin_recording *recording_of(kin_program *p, uint64_t what)
     return r;
 }
 
-kin_status kin_program_replay(kin_ctx *cx, kin_program *p, const kin_run *run)
+kin_status kin_program_replay(kin_ctx *cx, kin_program *p)
 {
     kin_backend *b = p->backend;
-    kin_recording *r = recording_of(p, signature(p, run));
+    kin_recording *r = recording_of(p, signature(p));
     const bool known = r->used > 0;
     r->used = ++p->replays;
     if (!known) {

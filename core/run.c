@@ -38,12 +38,21 @@ static int place(const kin_step *s, int k)
     return k < KIN_MAX_IN ? s->din[k] : s->dout[k - KIN_MAX_IN];
 }
 
+static void lists_of(kin_call *call, kin_tensor tensor[TENSORS])
+{
+    call->in = tensor;
+    call->out = tensor + KIN_MAX_IN;
+    call->din = tensor + KIN_MAX_IN + KIN_MAX_OUT;
+    call->dout = tensor + 2 * KIN_MAX_IN + KIN_MAX_OUT;
+}
+
 /* Shapes at capacity, kernels, attributes; pointers come with kin_program_attach and _bind. */
 kin_status kin_program_prepare(kin_ctx *cx, kin_program *p)
 {
     p->ready = kin_alloc0(cx, p->steps, sizeof *p->ready);
     if (!p->ready) return cx->status;
     p->stale = true;
+    for (int i = 0; i < p->graph->symbols; i++) p->live[i] = p->rows[i] = p->graph->symbol[i].capacity;
     for (int s = 0; s < p->steps; s++) {
         const kin_step *t = &p->step[s];
         const kin_node *n = &p->graph->node[t->node];
@@ -58,13 +67,8 @@ kin_status kin_program_prepare(kin_ctx *cx, kin_program *p)
             if (v && (grad || shape->dtype == KIN_F32)) r->tensor[k].dtype = p->backend->real;
             r->rule[k] = (rule){.sym = v ? shape->sym : -1, .mul = shape->mul, .add = shape->add};
         }
-        r->call = (kin_call){.in = r->tensor,
-                             .out = r->tensor + KIN_MAX_IN,
-                             .din = r->tensor + KIN_MAX_IN + KIN_MAX_OUT,
-                             .dout = r->tensor + 2 * KIN_MAX_IN + KIN_MAX_OUT,
-                             .acc = t->acc,
-                             .attr = n->attr.bytes,
-                             .dev = p->backend->dev};
+        r->call = (kin_call){.acc = t->acc, .attr = n->attr.bytes, .dev = p->backend->dev};
+        lists_of(&r->call, r->tensor);
         const kin_op_def *def = kin_op_get(n->op)->def;
         if (def->scratch) p->scratch_bytes = kin_max64(p->scratch_bytes, def->scratch(&r->call, t->backward));
     }
@@ -97,20 +101,39 @@ static void refresh(kin_program *p)
     p->stale = false;
 }
 
-static kin_status resize(kin_ctx *cx, kin_program *p, const kin_run *run)
+static void resize(const kin_ready *r, const int64_t *rows, kin_tensor tensor[TENSORS])
+{
+    for (int k = 0; k < TENSORS; k++)
+        if (r->rule[k].sym >= 0) tensor[k].dim[0] = r->rule[k].mul * rows[r->rule[k].sym] + r->rule[k].add;
+}
+
+static kin_status resize_all(kin_ctx *cx, kin_program *p, const kin_run *run)
 {
     const kin_graph *g = p->graph;
-    for (int i = 0; i < g->symbols; i++)
-        if (run->rows[i] < 0 || run->rows[i] > g->symbol[i].capacity)
+    for (int i = 0; i < g->symbols; i++) {
+        const kin_symbol *s = &g->symbol[i];
+        if (run->rows[i] < 0 || run->rows[i] > s->capacity)
             return kin_fail(cx, KIN_SHAPE, "%lld rows of '%s': this program was planned for at most %lld",
-                            (long long)run->rows[i], g->symbol[i].name, (long long)g->symbol[i].capacity);
-    for (int s = 0; s < p->steps; s++) {
-        kin_ready *r = &p->ready[s];
-        for (int k = 0; k < TENSORS; k++)
-            if (r->rule[k].sym >= 0)
-                r->tensor[k].dim[0] = r->rule[k].mul * run->rows[r->rule[k].sym] + r->rule[k].add;
+                            (long long)run->rows[i], s->name, (long long)s->capacity);
+        p->live[i] = run->rows[i];
+        p->rows[i] = s->loose && p->backend->fill ? s->capacity : run->rows[i];
     }
+    for (int s = 0; s < p->steps; s++) resize(&p->ready[s], p->rows, p->ready[s].tensor);
     return KIN_OK;
+}
+
+/* Behind the live rows of what the caller has filled: no index, or zeros. */
+static void fill_behind(const kin_program *p)
+{
+    for (int i = 0; i < p->slots; i++) {
+        const kin_slot *s = &p->slot[i];
+        const kin_shape *shape = &p->graph->value[s->value].shape;
+        if (!s->filled || shape->sym < 0 || p->live[shape->sym] == p->rows[shape->sym]) continue;
+        const int64_t row = s->bytes / shape->dim[0];
+        const int64_t from = (shape->mul * p->live[shape->sym] + shape->add) * row;
+        const int64_t to = (shape->mul * p->rows[shape->sym] + shape->add) * row;
+        p->backend->fill(p->backend, (char *)s->ptr + from, shape->dtype == KIN_I32 ? 0xff : 0, to - from);
+    }
 }
 
 /* Weight gradients: the first writer of a region in this step stores, later ones add. */
@@ -228,7 +251,8 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
         return kin_fail(cx, KIN_INTERNAL, "the program has no arenas attached");
     if (p->stale) refresh(p);
     kin_params_refresh(p->graph->params);
-    KIN_TRY(resize(cx, p, run));
+    KIN_TRY(resize_all(cx, p, run));
+    fill_behind(p);
     for (int s = 0; s < p->steps; s++) {
         kin_ready *r = &p->ready[s];
         r->call.rng_key = kin_key(run->key, p->graph->node[p->step[s].node].hash, 0);
@@ -236,7 +260,7 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
         stamp(p, &p->step[s], &r->call);
     }
     if (run->replay && p->backend->record && !run->check && !run->seconds) {
-        KIN_TRY(kin_program_replay(cx, p, run));
+        KIN_TRY(kin_program_replay(cx, p));
         return kin_backend_check(cx, p->backend);
     }
     double before = run->seconds ? kin_now() : 0.0;
@@ -255,15 +279,17 @@ kin_status kin_program_run(kin_ctx *cx, kin_program *p, const kin_run *run)
 
 kin_cost kin_program_step_cost(const kin_program *p, int step)
 {
+    const kin_ready *r = &p->ready[step];
     kin_cost c = {0};
-    kin_call call = p->ready[step].call;
-    kin_tensor in[KIN_MAX_IN];
-    memcpy(in, call.in, sizeof in);
+    kin_call call = r->call;
+    kin_tensor tensor[TENSORS];
+    memcpy(tensor, r->tensor, sizeof tensor);
+    resize(r, p->live, tensor);
     for (int i = 0; i < KIN_MAX_IN; i++) { /* read on the host, where it can be */
         const int at = p->step[step].in[i], slot = at >= 0 ? p->instance[at].slot : -1;
-        if (!p->backend->host) in[i].ptr = slot >= 0 ? kin_only_read(p->slot[slot].host) : NULL;
+        if (!p->backend->host) tensor[i].ptr = slot >= 0 ? kin_only_read(p->slot[slot].host) : NULL;
     }
-    call.in = in;
+    lists_of(&call, tensor);
     kin_op_get(p->graph->node[p->step[step].node].op)->def->cost(&call, p->step[step].backward, &c);
     return c;
 }

@@ -34,7 +34,7 @@ static int add_slot(work *w, const char *prefix, const char *name, kin_val v, bo
         p->slot_room = room;
     }
     kin_slot *s = &p->slot[p->slots];
-    *s = (kin_slot){.name = kin_sprintf(w->cx, "%s%s", prefix, name)};
+    *s = (kin_slot){.name = kin_sprintf(w->cx, "%s%s", prefix, name), .value = v};
     if (!s->name) return -1;
     const kin_shape *shape = &w->g->value[v].shape;
     int64_t count = 1;
@@ -221,6 +221,7 @@ static kin_status open_slots(work *w, const kin_program_spec *spec)
         if (value->kind != KIN_VALUE_INPUT || value->root != (kin_val)v || !w->used[v]) continue;
         const int slot = add_slot(w, "", value->name, (kin_val)v, false);
         if (slot < 0 || (w->now[v] = add_instance(w, (kin_val)v, false, slot)) < 0) return w->cx->status;
+        w->p->slot[slot].filled = true;
         w->p->instance[w->now[v]].first = 0;
     }
     for (int i = 0; i < KIN_MAX_SLOTS; i++) {
@@ -236,6 +237,7 @@ static kin_status open_slots(work *w, const kin_program_spec *spec)
             const kin_val r = root_of(g, s->value);
             const int slot = add_slot(w, "d ", s->name, r, true);
             if (slot < 0 || (w->grad[r] = add_instance(w, r, true, slot)) < 0) return w->cx->status;
+            w->p->slot[slot].filled = true;
             w->p->instance[w->grad[r]].first = 0;
         }
         if (d->value) {

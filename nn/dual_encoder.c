@@ -53,7 +53,7 @@ kin_val kin_encode_images(kin_graph *g, const kin_model_cfg *m, int64_t images)
 
 kin_val kin_texts_input(kin_graph *g, int64_t texts, int64_t tokens, kin_val *off)
 {
-    const int rows = kin_dim(g, "tokens", tokens), count = kin_dim(g, "texts", texts);
+    const int rows = kin_dim_loose(g, "tokens", tokens), count = kin_dim(g, "texts", texts);
     *off = kin_input(g, "off", kin_rows_of(g, KIN_I32, count, 1, 1, 1), false);
     return kin_input(g, "ids", kin_rows_of(g, KIN_I32, rows, 1, 0, 1), false);
 }

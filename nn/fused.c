@@ -6,22 +6,24 @@
 static kin_wires wires(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z)
 {
     const kin_fusion_row *f = &kin_fusions[m->fusion.kind];
+    const int pairs = kin_dim(g, "pairs", z->pairs);
     kin_wires w = {0};
-    if (!f->patches) w.pair_images = kin_index_input(g, "pair images", "pairs", z->pairs, 0);
+    if (!f->patches) w.pair_images = kin_index_input(g, "pair images", pairs, 0);
     if (!f->rows) {
-        w.pair_texts = kin_index_input(g, "pair texts", "pairs", z->pairs, 0);
+        w.pair_texts = kin_index_input(g, "pair texts", pairs, 0);
         return w;
     }
-    w.row_off = kin_index_input(g, "row off", "pairs", z->pairs, 1);
-    w.row_texts = kin_index_input(g, "row texts", "rows", z->rows, 0);
+    const int rows = kin_dim_loose(g, "rows", z->rows);
+    w.row_off = kin_index_input(g, "row off", pairs, 1);
+    w.row_texts = kin_index_input(g, "row texts", rows, 0);
     if (!f->patches) return w;
-    w.row_images = kin_index_input(g, "row images", "rows", z->rows, 0);
-    w.row_kinds = kin_index_input(g, "row kinds", "rows", z->rows, 0);
+    w.row_images = kin_index_input(g, "row images", rows, 0);
+    w.row_kinds = kin_index_input(g, "row kinds", rows, 0);
     if (!f->experts || m->fusion.pair_layers == m->fusion.trunk.layers) return w;
-    w.vision_of = kin_index_input(g, "vision of", "rows", z->rows, 0);
-    w.text_of = kin_index_input(g, "text of", "rows", z->rows, 0);
-    w.vision_rows = kin_index_input(g, "vision rows", "vision rows", z->vision_rows, 0);
-    w.text_rows = kin_index_input(g, "text rows", "text rows", z->text_rows, 0);
+    w.vision_of = kin_index_input(g, "vision of", rows, 0);
+    w.text_of = kin_index_input(g, "text of", rows, 0);
+    w.vision_rows = kin_index_input(g, "vision rows", kin_dim_loose(g, "vision rows", z->vision_rows), 0);
+    w.text_rows = kin_index_input(g, "text rows", kin_dim_loose(g, "text rows", z->text_rows), 0);
     return w;
 }
 
@@ -42,21 +44,20 @@ int64_t kin_states_width(const kin_model_cfg *m, bool text)
     return text ? m->text.trunk.width : m->vision.trunk.width;
 }
 
-static kin_val states(kin_graph *g, const char *name, const char *symbol, int64_t capacity, int64_t each,
-                      int64_t width)
+static kin_val states(kin_graph *g, const char *name, int symbol, int64_t each, int64_t width)
 {
-    const int rows = kin_dim(g, symbol, capacity);
-    const kin_val x = kin_input(g, name, kin_rows_of(g, KIN_F32, rows, each, 0, 2, width), false);
-    return kin_as(g, symbol, x, g->params->precision);
+    const kin_val x = kin_input(g, name, kin_rows_of(g, KIN_F32, symbol, each, 0, 2, width), false);
+    return kin_as(g, name, x, g->params->precision);
 }
 
 static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z, const kin_fused_want *want,
                    kin_fusion_in *in)
 {
     if (want->states) {
-        in->image.rows = states(g, "image states", "images", z->images, kin_vision_tokens(&m->vision),
-                                kin_states_width(m, false));
-        in->text.rows = states(g, "text states", "tokens", z->tokens, 1, kin_states_width(m, true));
+        in->image.rows = states(g, "image states", kin_dim(g, "images", z->images),
+                                kin_vision_tokens(&m->vision), kin_states_width(m, false));
+        in->text.rows =
+            states(g, "text states", kin_dim_loose(g, "tokens", z->tokens), 1, kin_states_width(m, true));
         return;
     }
     if (want->features) {
@@ -81,8 +82,8 @@ kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_
     kin_fusion_in in = {.sizes = sizes};
     towers(g, m, sizes, want, &in);
     if (want->head[KIN_ITC]) {
-        const kin_val i = kin_index_input(g, "itc images", "itc images", sizes->itc_images, 0);
-        const kin_val t = kin_index_input(g, "itc texts", "itc texts", sizes->itc_texts, 0);
+        const kin_val i = kin_index_input(g, "itc images", kin_dim(g, "itc images", sizes->itc_images), 0);
+        const kin_val t = kin_index_input(g, "itc texts", kin_dim(g, "itc texts", sizes->itc_texts), 0);
         out.image = kin_op1(g, take, "itc_images", NULL, in.image.embedding, i);
         out.text = kin_op1(g, take, "itc_texts", NULL, in.text.embedding, t);
         if (want->losses) out.loss[KIN_ITC] = loss->build(g, m, c, out.image, out.text);

@@ -5,16 +5,14 @@
 #include "nn/linear.h"
 #include "nn/vit.h"
 
-kin_val kin_index_input(kin_graph *g, const char *name, const char *symbol, int64_t capacity, int64_t more)
+kin_val kin_index_input(kin_graph *g, const char *name, int symbol, int64_t more)
 {
-    const int rows = kin_dim(g, symbol, capacity);
-    return kin_input(g, name, kin_rows_of(g, KIN_I32, rows, 1, more, 1), false);
+    return kin_input(g, name, kin_rows_of(g, KIN_I32, symbol, 1, more, 1), false);
 }
 
-static kin_val labelled(kin_graph *g, const char *name, kin_val logits, const char *input, const char *symbol,
-                        int64_t capacity)
+static kin_val labelled(kin_graph *g, const char *name, kin_val logits, const char *input, int symbol)
 {
-    const kin_val labels = kin_index_input(g, input, symbol, capacity, 0);
+    const kin_val labels = kin_index_input(g, input, symbol, 0);
     return kin_op1(g, xent, name, &((kin_xent_attr){0}), logits, labels);
 }
 
@@ -48,7 +46,7 @@ static kin_val itm_logits(kin_graph *g, const kin_model_cfg *m, const kin_fusion
 static kin_val itm_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, kin_val logits)
 {
     (void)m;
-    return labelled(g, "loss_itm", logits, "itm labels", "pairs", in->sizes->pairs);
+    return labelled(g, "loss_itm", logits, "itm labels", kin_dim(g, "pairs", in->sizes->pairs));
 }
 
 static double itm_chance(const kin_model_cfg *m, double share)
@@ -74,7 +72,7 @@ static kin_val word_table(kin_graph *g, const kin_model_cfg *m)
 
 static kin_val mlm_logits(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, const kin_fused *f)
 {
-    const kin_val which = kin_index_input(g, "word rows", "words", in->sizes->words, 0);
+    const kin_val which = kin_index_input(g, "word rows", kin_dim_loose(g, "words", in->sizes->words), 0);
     const kin_val table = word_table(g, m);
     const kin_scope s = kin_enter(g, "heads", false), t = kin_enter(g, "mlm", false);
     const int64_t width = m->text.trunk.width;
@@ -91,7 +89,7 @@ static kin_val mlm_logits(kin_graph *g, const kin_model_cfg *m, const kin_fusion
 static kin_val mlm_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, kin_val logits)
 {
     (void)m;
-    return labelled(g, "loss_mlm", logits, "word labels", "words", in->sizes->words);
+    return labelled(g, "loss_mlm", logits, "word labels", kin_dim_loose(g, "words", in->sizes->words));
 }
 
 static double mlm_chance(const kin_model_cfg *m, double share)
@@ -109,19 +107,21 @@ static bool has_mim(const kin_model_cfg *m)
 
 static kin_val mim_pixels(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, const kin_fused *f)
 {
-    const kin_val which = kin_index_input(g, "patch rows", "patches", in->sizes->patches, 0);
+    const int patches = kin_dim_loose(g, "patches", in->sizes->patches);
+    const kin_val which = kin_index_input(g, "patch rows", patches, 0);
     const int64_t p = m->vision.patch;
     return to_classes(g, "mim", kin_op1(g, take, "rows_of_patches", NULL, f->rows, which), 3 * p * p);
 }
 
 static kin_val mim_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, kin_val pixels)
 {
-    const kin_val from = kin_index_input(g, "patch sources", "patches", in->sizes->patches, 0);
+    const int patches = kin_dim_loose(g, "patches", in->sizes->patches);
+    const kin_val from = kin_index_input(g, "patch sources", patches, 0);
     const kin_patchify_attr cut = kin_patches_of(m, m->vision.patch);
     const kin_val all = kin_op1(g, patchify, "pixels", &cut, in->images);
     const kin_val want = kin_op1(g, take, "masked_pixels", NULL, all, from);
     return kin_op1(g, target, "loss_mim", &((kin_target_attr){.kind = KIN_TARGET_MSE}),
-                   kin_as(g, "told_pixels", pixels, KIN_F32), want);
+                   kin_as(g, "told_pixels", pixels, KIN_F32), want, from);
 }
 
 static double mim_chance(const kin_model_cfg *m, double share)
@@ -146,8 +146,8 @@ static kin_val cls_logits(kin_graph *g, const kin_model_cfg *m, const kin_fusion
 
 static kin_val cls_loss(kin_graph *g, const kin_model_cfg *m, const kin_fusion_in *in, kin_val logits)
 {
-    if (!m->heads.many) return labelled(g, "loss_cls", logits, "class labels", "pairs", in->sizes->pairs);
     const int rows = kin_dim(g, "pairs", in->sizes->pairs);
+    if (!m->heads.many) return labelled(g, "loss_cls", logits, "class labels", rows);
     const kin_val q =
         kin_input(g, "class targets", kin_rows_of(g, KIN_F32, rows, 1, 0, 2, m->heads.classes), false);
     return kin_op1(g, target, "loss_cls", &((kin_target_attr){.kind = KIN_TARGET_BCE}),

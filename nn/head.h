@@ -32,6 +32,6 @@ typedef struct kin_objective_row {
 extern const kin_objective_row kin_objectives[KIN_OBJECTIVES];
 
 /* An i32 input whose rows follow that symbol. */
-kin_val kin_index_input(kin_graph *g, const char *name, const char *symbol, int64_t capacity, int64_t more);
+kin_val kin_index_input(kin_graph *g, const char *name, int symbol, int64_t more);
 
 #endif

@@ -6,7 +6,7 @@
 #include "nn/linear.h"
 
 /* Inputs that lie on the host: of the towers, then of pairs (nn/fusion.h, nn/head.h, nn/fused.h). */
-enum { STAGES = sizeof((kin_programs *)0)->stage / sizeof(kin_stage) };
+enum { STAGES = sizeof((kin_programs *)0)->stage / sizeof(kin_stage), USED = 0, LANDING = 1 };
 static const char *const staged[STAGES] = {
     "images",       "ids",           "off",        "image features", "text features", "itc images",
     "itc texts",    "pair images",   "pair texts", "row off",        "row texts",     "row images",
@@ -258,7 +258,7 @@ static void begin_turn(kin_programs *s)
         most += s->stage[i].need + PIECE;
         s->stage[i].sent = NULL;
     }
-    s->turn = s->backend->send_begin(s->backend, most);
+    s->backend->send_begin(s->backend, most);
     s->sending = true;
     s->bound = false;
 }
@@ -267,7 +267,7 @@ static void send(kin_programs *s, kin_stage *t, const void *host, int64_t bytes)
 {
     /* When what was sent ahead is not wanted now, its turn is given up. */
     if (!s->sending || (t->sent && !s->bound)) begin_turn(s);
-    s->backend->send(s->backend, t->ptr[s->turn], host, bytes);
+    s->backend->send(s->backend, t->ptr[LANDING], host, bytes);
     t->sent = host;
     t->sent_bytes = bytes;
 }
@@ -286,14 +286,26 @@ kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, cons
     if (!t) return kin_fail(cx, KIN_INTERNAL, "no room to upload '%s'", name);
     if (!s->sending || t->sent != host || t->sent_bytes != bytes) send(s, t, host, bytes);
     s->bound = true;
-    KIN_TRY(kin_program_bind(cx, p, name, t->ptr[s->turn]));
+    KIN_TRY(kin_program_bind(cx, p, name, t->ptr[USED]));
     return kin_program_host_copy(cx, p, name, host);
+}
+
+static void take_sent(kin_programs *s)
+{
+    kin_sent sent[STAGES];
+    int count = 0;
+    for (int i = 0; i < STAGES; i++) {
+        const kin_stage *t = &s->stage[i];
+        if (t->sent && t->sent_bytes > 0)
+            sent[count++] = (kin_sent){t->ptr[USED], t->ptr[LANDING], t->sent_bytes};
+    }
+    s->backend->send_use(s->backend, sent, count);
 }
 
 kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run)
 {
     kin_run how = *run;
-    if (s->sending) s->backend->send_use(s->backend);
+    if (s->sending) take_sent(s);
     s->sending = false;
     how.replay = s->replay;
     return kin_program_run(cx, p, &how);

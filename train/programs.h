@@ -23,8 +23,8 @@ typedef enum kin_task {
 
 typedef struct kin_compiled kin_compiled;
 
-/* Where an input waits on a device that does not work on host memory: in one place while what is computed
- * reads the other. */
+/* Where an input lies on a device that does not work on host memory: where programs read it, and where the
+ * next one lands meanwhile. */
 typedef struct kin_stage {
     void *ptr[2];
     int64_t bytes[2], need;
@@ -46,7 +46,6 @@ typedef struct kin_programs {
     int64_t act_need, scratch_need; /* of the largest programs so far */
     bool planning;                  /* take no memory: programs are compiled to know what they need */
     kin_stage stage[26];            /* of inputs, by name */
-    int turn;                       /* of the stages: the one that inputs are sent to */
     bool sending, bound;            /* a turn is open; an input of it is bound to what runs next */
     bool replay;                    /* runs are recorded and replayed where the backend can */
 } kin_programs;

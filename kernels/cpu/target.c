@@ -4,6 +4,7 @@
 static bool counts(const kin_call *c, int64_t row)
 {
     const kin_target_attr *a = c->attr;
+    if (c->in[2].rank >= 0 && ((const int32_t *)c->in[2].ptr)[row] < 0) return false;
     return a->kind == KIN_TARGET_MSE || ((const float *)c->in[1].ptr)[row * c->in[0].dim[1]] >= 0.0f;
 }
 

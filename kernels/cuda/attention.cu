@@ -45,8 +45,8 @@ static __global__ void __launch_bounds__(THREADS)
     const place me = place_of(a.queries, blockIdx.x);
     if (me.rows == 0) return;
     const int r = (int)threadIdx.x / PER_ROW, c = (int)threadIdx.x % PER_ROW;
-    const int64_t q0 = start_of(a.queries, me.b), tq = start_of(a.queries, me.b + 1) - q0;
-    const int64_t k0 = start_of(a.keys, me.b), tk = start_of(a.keys, me.b + 1) - k0;
+    const int64_t q0 = start_of(a.queries, me.b), tq = length_of(a.queries, me.b);
+    const int64_t k0 = start_of(a.keys, me.b), tk = length_of(a.keys, me.b);
     const int64_t mine = seen(a, me.from + r, tq, tk), most_keys = seen(a, me.from + me.rows - 1, tq, tk);
     fetch(qs, q + (q0 + me.from) * a.q.stride + a.q.at + h * a.width, a.q.stride, me.rows, a.width);
     float most = -INFINITY, sum = 0.0f, acc[OWNED];
@@ -121,8 +121,8 @@ static __global__ void __launch_bounds__(THREADS)
     const place me = place_of(a.queries, blockIdx.x);
     if (me.rows == 0) return;
     const int r = (int)threadIdx.x / PER_ROW, c = (int)threadIdx.x % PER_ROW;
-    const int64_t q0 = start_of(a.queries, me.b), tq = start_of(a.queries, me.b + 1) - q0;
-    const int64_t k0 = start_of(a.keys, me.b), tk = start_of(a.keys, me.b + 1) - k0;
+    const int64_t q0 = start_of(a.queries, me.b), tq = length_of(a.queries, me.b);
+    const int64_t k0 = start_of(a.keys, me.b), tk = length_of(a.keys, me.b);
     const int64_t row = q0 + me.from + r, first = (q0 + me.from) * a.heads + h;
     const int64_t mine = r < me.rows ? seen(a, me.from + r, tq, tk) : 0;
     const int64_t most_keys = seen(a, me.from + me.rows - 1, tq, tk);
@@ -173,8 +173,8 @@ static __global__ void __launch_bounds__(THREADS)
     const place me = place_of(a.keys, blockIdx.x);
     if (me.rows == 0) return;
     const int r = (int)threadIdx.x / PER_ROW, c = (int)threadIdx.x % PER_ROW;
-    const int64_t q0 = start_of(a.queries, me.b), tq = start_of(a.queries, me.b + 1) - q0;
-    const int64_t k0 = start_of(a.keys, me.b), tk = start_of(a.keys, me.b + 1) - k0, key = me.from + r;
+    const int64_t q0 = start_of(a.queries, me.b), tq = length_of(a.queries, me.b);
+    const int64_t k0 = start_of(a.keys, me.b), tk = length_of(a.keys, me.b), key = me.from + r;
     fetch(ks, k + (k0 + me.from) * a.k.stride + a.k.at + g * a.width, a.k.stride, me.rows, a.width);
     fetch(vs, v + (k0 + me.from) * a.v.stride + a.v.at + g * a.width, a.v.stride, me.rows, a.width);
     float acc_k[OWNED], acc_v[OWNED];

@@ -21,10 +21,11 @@ struct attention_args {
 };
 
 /* Tiles of `tile` rows of one sequence: which sequence one belongs to is found from the offsets. Those of
- * sequence b begin at slot off[b] / tile + b, which leaves room enough for each (a few slots stay empty). */
+ * sequence b begin at slot off[b] / tile + b, which leaves room enough for each (a few slots stay empty);
+ * the rows behind the last one come after it. */
 static inline int64_t slots_of(const ragged &r, int64_t rows, int64_t tile)
 {
-    return rows / tile + r.count;
+    return rows / tile + r.count + 1;
 }
 
 static inline attention_args args_of(const kin_call *c, bool by_keys)
@@ -64,7 +65,7 @@ struct place {
 
 __device__ static inline place place_of(const ragged &r, int64_t slot, int64_t tile = TILE)
 {
-    int64_t low = 0, high = r.count - 1;
+    int64_t low = 0, high = r.count;
     while (low < high) {
         const int64_t mid = (low + high + 1) / 2;
         if (start_of(r, mid) / tile + mid <= slot)

@@ -23,8 +23,8 @@ __global__ void __launch_bounds__(32 * WARPS)
     const int64_t h = blockIdx.y, g = h / a.group;
     const place me = place_of(a.queries, blockIdx.x, OWN);
     if (me.rows == 0) return;
-    const int64_t q0 = start_of(a.queries, me.b), tq = start_of(a.queries, me.b + 1) - q0;
-    const int64_t k0 = start_of(a.keys, me.b), tk = start_of(a.keys, me.b + 1) - k0;
+    const int64_t q0 = start_of(a.queries, me.b), tq = length_of(a.queries, me.b);
+    const int64_t k0 = start_of(a.keys, me.b), tk = length_of(a.keys, me.b);
     const int64_t most_keys = seen(a, me.from + me.rows - 1, tq, tk);
     const bf16 *keys = k + k0 * a.k.stride + a.k.at + g * width,
                *values = v + k0 * a.v.stride + a.v.at + g * width;

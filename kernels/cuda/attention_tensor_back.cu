@@ -14,8 +14,8 @@ __global__ void __launch_bounds__(32 * WARPS)
     const int64_t h = blockIdx.y, g = h / a.group;
     const place me = place_of(a.queries, blockIdx.x, OWN);
     if (me.rows == 0) return;
-    const int64_t q0 = start_of(a.queries, me.b), tq = start_of(a.queries, me.b + 1) - q0;
-    const int64_t k0 = start_of(a.keys, me.b), tk = start_of(a.keys, me.b + 1) - k0;
+    const int64_t q0 = start_of(a.queries, me.b), tq = length_of(a.queries, me.b);
+    const int64_t k0 = start_of(a.keys, me.b), tk = length_of(a.keys, me.b);
     const int64_t most_keys = seen(a, me.from + me.rows - 1, tq, tk), row0 = q0 + me.from;
     const bf16 *keys = k + k0 * a.k.stride + a.k.at + g * width,
                *values = v + k0 * a.v.stride + a.v.at + g * width;
@@ -79,8 +79,8 @@ __global__ void __launch_bounds__(32 * WARPS)
     const int64_t g = blockIdx.y, wide = a.heads * width;
     const place me = place_of(a.keys, blockIdx.x, OWN);
     if (me.rows == 0) return;
-    const int64_t q0 = start_of(a.queries, me.b), tq = start_of(a.queries, me.b + 1) - q0;
-    const int64_t k0 = start_of(a.keys, me.b), tk = start_of(a.keys, me.b + 1) - k0, row0 = k0 + me.from;
+    const int64_t q0 = start_of(a.queries, me.b), tq = length_of(a.queries, me.b);
+    const int64_t k0 = start_of(a.keys, me.b), tk = length_of(a.keys, me.b), row0 = k0 + me.from;
     uint32_t ks[DEPTH / 16][4], vs[DEPTH / 16][4];
     own_rows<DEPTH>(ks, k + row0 * a.k.stride + a.k.at + g * width, a.k.stride, me.rows, width);
     own_rows<DEPTH>(vs, v + row0 * a.v.stride + a.v.at + g * width, a.v.stride, me.rows, width);

@@ -55,6 +55,12 @@ static void sync(kin_backend *b)
     kin_cuda_note(dev(b), cudaStreamSynchronize(dev(b)->stream), "waiting for the GPU");
 }
 
+static void fill(kin_backend *b, void *to, int byte, int64_t bytes)
+{
+    if (bytes > 0)
+        kin_cuda_note(dev(b), cudaMemsetAsync(to, byte, (size_t)bytes, dev(b)->stream), "cudaMemsetAsync");
+}
+
 static void download(kin_backend *b, void *to, const void *from, int64_t bytes)
 {
     if (bytes > 0)
@@ -154,6 +160,7 @@ static kin_backend *open_backend(kin_ctx *cx)
     b->download = download;
     b->swap = swap;
     b->sync = sync;
+    b->fill = fill;
     b->check = check;
     kin_cuda_recordings_open(d);
     b->close = close;

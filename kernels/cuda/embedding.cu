@@ -18,8 +18,8 @@ __global__ void embedding_forward(int64_t rows, int64_t width, int64_t vocab, in
         const int64_t m = i / width, k = i % width, id = ids[m];
         float v = id >= 0 && id < vocab ? load(table + id * width + k) : 0.0f;
         if (pos) {
-            const int64_t p = m - start_of(r, sequence_of(r, m));
-            if (p < positions) v += load(pos + p * width + k);
+            const int64_t b = sequence_of(r, m), p = m - start_of(r, b);
+            if (b < r.count && p < positions) v += load(pos + p * width + k);
         }
         store(y + i, v);
     }

@@ -44,7 +44,7 @@ enum { KIN_CUDA_SUMS = 1024 };
 typedef struct kin_cuda_turn {
     char *pinned;
     int64_t bytes, used;
-    cudaEvent_t copied, read; /* out of pinned memory; by what was computed with it */
+    cudaEvent_t copied; /* out of pinned memory */
 } kin_cuda_turn;
 
 typedef struct kin_cuda_dev {
@@ -59,6 +59,7 @@ typedef struct kin_cuda_dev {
     char trouble[256];
     cudaStream_t uploads;
     kin_cuda_turn turn[2];
+    cudaEvent_t taken; /* what has landed on the device is where it is used */
     int now;    /* the turn that is being sent */
     bool fresh; /* memory was taken since the last turn began */
 } kin_cuda_dev;
@@ -240,10 +241,12 @@ __device__ static inline void put(float *to, float v, bool add)
     *to = add ? *to + v : v;
 }
 
-/* Sequences of a ragged batch (off) or of fixed length (off NULL). */
+/* Sequences of a ragged batch (off) or of fixed length (off NULL). Rows behind the last one (a replayed call
+ * has as many as its bucket) are a sequence of their own, number `count`, which nobody reads: kernels write
+ * zeros there. */
 typedef struct ragged {
     const int32_t *off;
-    int64_t fixed, count;
+    int64_t fixed, count, rows;
 } ragged;
 
 static inline ragged ragged_of(const kin_tensor &off, int64_t fixed, int64_t rows)
@@ -251,20 +254,28 @@ static inline ragged ragged_of(const kin_tensor &off, int64_t fixed, int64_t row
     ragged r;
     r.off = ptr<const int32_t>(off);
     r.fixed = fixed;
+    r.rows = rows;
     r.count = off.rank < 0 ? (fixed > 0 ? rows / fixed : 0) : off.dim[0] - 1;
     return r;
 }
 
 __device__ static inline int64_t start_of(const ragged &r, int64_t b)
 {
+    if (b > r.count) return r.rows;
     return r.off ? r.off[b] : b * r.fixed;
+}
+
+/* Rows that are read of sequence b. */
+__device__ static inline int64_t length_of(const ragged &r, int64_t b)
+{
+    return b < r.count ? start_of(r, b + 1) - start_of(r, b) : 0;
 }
 
 /* The sequence that row m belongs to. */
 __device__ static inline int64_t sequence_of(const ragged &r, int64_t m)
 {
     if (!r.off) return m / r.fixed;
-    int64_t low = 0, high = r.count - 1; /* the last one that starts at or before m */
+    int64_t low = 0, high = r.count; /* the last one that starts at or before m */
     while (low < high) {
         const int64_t mid = (low + high + 1) / 2;
         if (r.off[mid] <= m)

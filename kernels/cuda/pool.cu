@@ -35,7 +35,7 @@ static __global__ void pool_backward(pool_args a, const float *dy, float *dx, bo
     for (EACH(i, a.rows * a.width)) {
         const int64_t m = i / a.width, b = sequence_of(a.sequences, m);
         const int64_t from = start_of(a.sequences, b), to = start_of(a.sequences, b + 1);
-        put(dx + i, share(a.mode, from, to, m) * dy[b * a.width + i % a.width], add);
+        put(dx + i, b < a.count ? share(a.mode, from, to, m) * dy[b * a.width + i % a.width] : 0.0f, add);
     }
 }
 

@@ -2,9 +2,28 @@
 
 enum { BLOCK = KIN_CUDA_BLOCK };
 
+/* Which rows count. */
+struct counting {
+    bool mse;
+    int64_t width;
+    const float *q;
+    const int32_t *which;
+    __device__ bool operator()(int64_t m) const
+    {
+        return !(which && which[m] < 0) && (mse || q[m * width] >= 0.0f);
+    }
+};
+
+static counting counting_of(const kin_call *c)
+{
+    return {attr_of<kin_target_attr>(c)->kind == KIN_TARGET_MSE, c->in[0].dim[1], ptr<const float>(c->in[1]),
+            ptr<const int32_t>(c->in[2])};
+}
+
 /* A block a row: its log-sum-exp (ce) and loss. */
 template <class T>
-__global__ void target_rows(int kind, int64_t width, const T *z, const float *q, float *lse, double *losses)
+__global__ void target_rows(int kind, counting counts, int64_t width, const T *z, const float *q, float *lse,
+                            double *losses)
 {
     SHARED(float, room, [32]);
     SHARED(double, wide, [32]);
@@ -32,17 +51,17 @@ __global__ void target_rows(int kind, int64_t width, const T *z, const float *q,
     sum = block_sum(sum, &wide[0]);
     if (threadIdx.x) return;
     if (kind == KIN_TARGET_CE) lse[m] = (float)l;
-    losses[m] = kind != KIN_TARGET_MSE && t[0] < 0.0f ? 0.0 : l + sum;
+    losses[m] = counts(m) ? l + sum : 0.0;
 }
 
 /* One block: sums[0] how many rows count; loss (if asked for) their mean. */
-static __global__ void target_mean(int kind, int64_t rows, int64_t width, const float *q,
-                                   const double *losses, double *sums, float *loss)
+static __global__ void target_mean(counting counts, int64_t rows, const double *losses, double *sums,
+                                   float *loss)
 {
     SHARED(double, room, [32]);
     double sum = 0.0, counted = 0.0;
     for (int64_t m = threadIdx.x; m < rows; m += blockDim.x) {
-        counted += kind == KIN_TARGET_MSE || q[m * width] >= 0.0f ? 1.0 : 0.0;
+        counted += counts(m) ? 1.0 : 0.0;
         if (loss) sum += losses[m];
     }
     counted = block_sum(counted, &room[0]);
@@ -53,8 +72,9 @@ static __global__ void target_mean(int kind, int64_t rows, int64_t width, const 
 }
 
 template <class T>
-__global__ void target_gradient(int kind, int64_t rows, int64_t width, const T *z, const float *q,
-                                const float *lse, const double *sums, const float *dloss, float *dz, bool add)
+__global__ void target_gradient(int kind, counting counts, int64_t rows, int64_t width, const T *z,
+                                const float *q, const float *lse, const double *sums, const float *dloss,
+                                float *dz, bool add)
 {
     for (EACH(k, rows * width)) {
         const int64_t m = k / width;
@@ -66,7 +86,7 @@ __global__ void target_gradient(int kind, int64_t rows, int64_t width, const T *
             d = 1.0f / (1.0f + expf(-x)) - q[k];
         else
             d = 2.0f * (x - q[k]) / (float)width;
-        if (kind != KIN_TARGET_MSE && q[m * width] < 0.0f) d = 0.0f;
+        if (!counts(m)) d = 0.0f;
         put(dz + k, sums[0] > 0.0 ? d / (float)sums[0] * *dloss : 0.0f, add);
     }
 }
@@ -79,11 +99,11 @@ void kin_cuda_target_fwd(const kin_call *c)
     kin_cuda_dev *d = dev_of(c);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        RUN(d, dim3((unsigned)rows), dim3(128), 0, target_rows<T>, kind, width, ptr<const T>(c->in[0]),
-            ptr<const float>(c->in[1]), ptr<float>(c->out[1]), losses);
+        RUN(d, dim3((unsigned)rows), dim3(128), 0, target_rows<T>, kind, counting_of(c), width,
+            ptr<const T>(c->in[0]), ptr<const float>(c->in[1]), ptr<float>(c->out[1]), losses);
     });
-    RUN(d, dim3(1), dim3(BLOCK), 0, target_mean, kind, rows, width, ptr<const float>(c->in[1]), losses,
-        d->sums, ptr<float>(c->out[0]));
+    RUN(d, dim3(1), dim3(BLOCK), 0, target_mean, counting_of(c), rows, losses, d->sums,
+        ptr<float>(c->out[0]));
 }
 
 void kin_cuda_target_bwd(const kin_call *c)
@@ -92,12 +112,12 @@ void kin_cuda_target_bwd(const kin_call *c)
     const int kind = attr_of<kin_target_attr>(c)->kind;
     if (!wanted(c, 0) || no_cotangent(c, 1)) return;
     kin_cuda_dev *d = dev_of(c);
-    RUN(d, dim3(1), dim3(BLOCK), 0, target_mean, kind, rows, width, ptr<const float>(c->in[1]),
-        (const double *)nullptr, d->sums, (float *)nullptr);
+    RUN(d, dim3(1), dim3(BLOCK), 0, target_mean, counting_of(c), rows, (const double *)nullptr, d->sums,
+        (float *)nullptr);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        RUN(d, dim3(blocks_for(rows * width, BLOCK)), dim3(BLOCK), 0, target_gradient<T>, kind, rows, width,
-            ptr<const T>(c->in[0]), ptr<const float>(c->in[1]), ptr<float>(c->out[1]), d->sums,
+        RUN(d, dim3(blocks_for(rows * width, BLOCK)), dim3(BLOCK), 0, target_gradient<T>, kind, counting_of(c),
+            rows, width, ptr<const T>(c->in[0]), ptr<const float>(c->in[1]), ptr<float>(c->out[1]), d->sums,
             ptr<const float>(c->dout[0]), ptr<float>(c->din[0]), adds(c, 0));
     });
 }

@@ -246,14 +246,16 @@ def xent(a, z, labels, *_):
     return [F.cross_entropy(z, target, label_smoothing=struct.unpack("f", a)[0], ignore_index=-100)]
 
 
-def target(a, z, q, *_):
+def target(a, z, q, which, *_):
     kind = struct.unpack("i", a)[0]
-    if kind == 2:
-        return [F.mse_loss(z, q)]
-    counts = q[:, 0] >= 0
+    counts = torch.ones(len(z), dtype=torch.bool) if kind == 2 else q[:, 0] >= 0
+    if which is not None:
+        counts = counts & (which >= 0)
     if not counts.any():
         return [0.0 * z.sum()]
     z, q = z[counts], q[counts]
+    if kind == 2:
+        return [F.mse_loss(z, q)]
     if kind == 1:
         return [F.binary_cross_entropy_with_logits(z, q, reduction="sum") / len(z)]
     return [(torch.logsumexp(z, 1) - (q * z).sum(1)).mean()]
