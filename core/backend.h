@@ -27,17 +27,17 @@ struct kin_backend {
     void (*download)(kin_backend *b, void *to, const void *from, int64_t bytes); /* device -> host, waits */
     void (*swap)(kin_backend *b, void *x, void *y, int64_t bytes); /* both of the device; multiples of 4 */
     void (*sync)(kin_backend *b);
-    /* Sets memory, in order with what is computed. NULL: launches cost nothing here, programs work on the live
-     * rows alone. */
+    /* Sets memory, in order with what is computed. NULL: launches cost nothing here, programs work on the
+     * live rows alone. */
     void (*fill)(kin_backend *b, void *to, int byte, int64_t bytes);
     /* What has failed on the device since it was opened, as far as is known without waiting; NULL: nothing
      * can. */
     kin_status (*check)(kin_ctx *cx, kin_backend *b);
     void (*close)(kin_backend *b);
     /* Inputs that go up while the last ones are computed on; NULL where kernels work on host memory. A turn
-     * begins (most: bytes that it sends at most, 256 a piece). What is sent is copied away from `from` at once,
-     * and goes to `to`, where it only lands: to have it, send_use copies it to where it is computed on, in
-     * order with that, and `to` is free for the next turn as soon as those copies are made. */
+     * begins (most: bytes that it sends at most, 256 a piece). What is sent is copied away from `from` at
+     * once, and goes to `to`, where it only lands: to have it, send_use copies it to where it is computed on,
+     * in order with that, and `to` is free for the next turn as soon as those copies are made. */
     void (*send_begin)(kin_backend *b, int64_t most);
     void (*send)(kin_backend *b, void *to, const void *from, int64_t bytes);
     void (*send_use)(kin_backend *b, const kin_sent *sent, int count);

@@ -70,10 +70,10 @@ void kin_graph_free(kin_graph *g);
 /* A row symbol of that capacity; the same name gives the same symbol. */
 int kin_dim(kin_graph *g, const char *name, int64_t capacity);
 /* The same of rows that differ from batch to batch: those of sequences that lie end to end, or lists of
- * indices. Where a device repeats its launches (core/replay.c) there are always as many as the capacity: behind
- * the live ones indices are -1 and numbers 0, offsets end before them, what kernels make of them is finite,
- * and no gradient comes from them. So nothing may be summed or averaged over such rows unless an offset, an
- * index or a label says which of them count. */
+ * indices. Where a device repeats its launches (core/replay.c) there are always as many as the capacity:
+ * behind the live ones indices are -1 and numbers 0, offsets end before them, what kernels make of them is
+ * finite, and no gradient comes from them. So nothing may be summed or averaged over such rows unless an
+ * offset, an index or a label says which of them count. */
 int kin_dim_loose(kin_graph *g, const char *name, int64_t capacity);
 /* [mul * rows(sym) + add, tail...] */
 kin_shape kin_rows_of(const kin_graph *g, kin_dtype dtype, int sym, int64_t mul, int64_t add, int rank, ...);

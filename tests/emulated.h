@@ -11,6 +11,6 @@ enum { EMULATED_ORDERS = 4 };
  * the first, and in the third copies overtake what computes wherever they may. Returns the order's name. */
 const char *emulated_order(int i);
 void emulated_memory(int64_t bytes);           /* what the device has; 0: plenty */
-int64_t emulated_launches(const char *kernel); /* so far; of graphs: "cudaGraphLaunch" */
+int64_t emulated_launches(const char *kernel); /* so far; "cudaGraphLaunch", "cudaGraphInstantiate" */
 
 #endif

@@ -33,6 +33,7 @@ static const char options[] = "batch = 8\nlr = 2e-3\nsteps = 5\nlog-every = 1\ne
 
 typedef struct record {
     double loss[MANY], norm[MANY], flops[MANY], recall;
+    int64_t tokens[MANY];
     int steps;
 } record;
 
@@ -43,6 +44,7 @@ static void on_progress(void *user, const kin_progress *p)
     r->loss[p->step - 1] = p->loss;
     r->norm[p->step - 1] = p->norm;
     r->flops[p->step - 1] = p->flops;
+    r->tokens[p->step - 1] = p->tokens;
     r->steps++;
 }
 
@@ -297,6 +299,105 @@ static void replayed_steps_have_the_same_bits(void **state)
     emulated_order(0);
 }
 
+static int different(const int64_t *v, int n)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        bool seen = false;
+        for (int k = 0; k < i; k++) seen = seen || v[k] == v[i];
+        count += !seen;
+    }
+    return count;
+}
+
+/* With small models: one layer a tower. */
+#define REPLAYED                                                                                             \
+    {"steps", "20"}, {"eval-every", "0"}, {"val-data", ""}, {"model.vision.layers", "1"},                    \
+    {                                                                                                        \
+        "model.text.layers", "1"                                                                             \
+    }
+enum { PROCESSOR, LAUNCHED, REPLAYED_ON_GPU, WAYS };
+
+/* The same steps on the processor, by launches, and replayed; how often the last were recorded and replayed.
+ */
+static void three_ways(const flag *flags, record r[WAYS], int64_t *recorded, int64_t *replayed)
+{
+    for (int way = 0; way < WAYS; way++) {
+        flag all[20] = {{"device", way == PROCESSOR ? "cpu" : "cuda"},
+                        {"graphs", way == LAUNCHED ? "false" : "true"}};
+        for (int n = 0; flags[n].key; n++) all[n + 2] = flags[n];
+        *recorded = -emulated_launches("cudaGraphInstantiate");
+        *replayed = -emulated_launches("cudaGraphLaunch");
+        emulated_order(way); /* the last: copies overtake what they need not wait for */
+        r[way] = must_train(all);
+        *recorded += emulated_launches("cudaGraphInstantiate");
+        *replayed += emulated_launches("cudaGraphLaunch");
+        assert_int_equal(r[way].steps, MANY);
+        if (way == LAUNCHED) assert_int_equal(*replayed, 0);
+    }
+    emulated_order(0);
+    assert_memory_equal(&r[REPLAYED_ON_GPU], &r[LAUNCHED], sizeof *r);
+}
+
+/* Each batch has its own number of tokens, and the launches of its bucket: the first step of a bucket is
+ * launched, the second recorded, and all but the first are replayed. */
+static void ragged_steps_are_replayed(void **state)
+{
+    static const flag flags[] = {REPLAYED, {NULL, NULL}};
+    enum { TEXTS = 16, CONTEXT = 24 };
+    record r[WAYS];
+    int64_t recorded, replayed, bucket[MANY];
+    (void)state;
+    three_ways(flags, r, &recorded, &replayed);
+    losses_agree(&r[LAUNCHED], &r[PROCESSOR], 1e-4, "ragged captions");
+    for (int i = 0; i < MANY; i++)
+        bucket[i] = kin_row_bucket(r[0].tokens[i], (int64_t)TEXTS * CONTEXT, KIN_PARTS_TOKENS);
+    const int buckets = different(bucket, MANY), counts = different(r[0].tokens, MANY);
+    if (counts < 2 * buckets) fail_msg("only %d numbers of tokens in %d buckets", counts, buckets);
+    assert_int_equal(replayed, MANY - buckets);
+    assert_in_range(recorded, 1, buckets);
+}
+
+/* Rows of pairs, hidden words and hidden patches: each number is another in each step. */
+static void steps_of_pairs_are_replayed(void **state)
+{
+    static const struct {
+        const char *what;
+        flag flags[14];
+    } list[] = {
+        {"hidden words and patches",
+         {REPLAYED,
+          {"batch", "4"},
+          {"model.fusion.layers", "1"},
+          {"model.vision.patch_dropout", "0"},
+          {"itm-negatives", "random"},
+          {"loss.itm", "1"},
+          {"model.fusion.kind", "mmt"},
+          {"loss.mlm", "1"},
+          {"loss.mim", "1"}}},
+        {"experts",
+         {REPLAYED,
+          {"batch", "4"},
+          {"model.fusion.layers", "2"},
+          {"model.vision.patch_dropout", "0"},
+          {"itm-negatives", "random"},
+          {"loss.itm", "1"},
+          {"model.fusion.kind", "experts"},
+          {"model.fusion.pair_layers", "1"},
+          {"loss.mlm", "1"}}},
+    };
+    record r[WAYS];
+    int64_t recorded, replayed;
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        three_ways(list[i].flags, r, &recorded, &replayed);
+        losses_agree(&r[LAUNCHED], &r[PROCESSOR], 1e-4, list[i].what);
+        if (replayed < MANY / 4 || recorded > MANY - replayed)
+            fail_msg("%s: %d of %d steps replayed, %d recordings", list[i].what, (int)replayed, MANY,
+                     (int)recorded);
+    }
+}
+
 static void must_fail(const char *what)
 {
     static const flag flags[] = {{"device", "cuda"}, {NULL, NULL}};
@@ -404,6 +505,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replayed_steps_have_the_same_bits),
+        cmocka_unit_test(ragged_steps_are_replayed),
+        cmocka_unit_test(steps_of_pairs_are_replayed),
         cmocka_unit_test(losses_are_the_processors),
 #if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(the_same_bits_in_every_order),

@@ -23,10 +23,10 @@ struct kin_compiled {
     kin_program *program;
 };
 
-int64_t kin_token_bucket(int64_t tokens, int64_t most)
+int64_t kin_row_bucket(int64_t rows, int64_t most, int64_t parts)
 {
     int64_t cap = 32;
-    while (cap < tokens) cap = (cap * 5 / 4 + 15) / 16 * 16;
+    while (cap < rows) cap = (cap + cap / parts + 15) / 16 * 16;
     return kin_max64(1, kin_min64(cap, most));
 }
 
@@ -225,7 +225,7 @@ kin_program *kin_programs_get(kin_ctx *cx, kin_programs *s, kin_task task, bool 
     if (has_images) want.z.images = images;
     if (has_texts) want.z.texts = texts;
     if (has_texts && task != KIN_TASK_LOSS)
-        want.z.tokens = kin_token_bucket(tokens, texts * s->cfg.text.context);
+        want.z.tokens = kin_row_bucket(tokens, texts * s->cfg.text.context, KIN_PARTS_TOKENS);
     return get(cx, s, want);
 }
 
@@ -233,13 +233,13 @@ kin_program *kin_programs_fused(kin_ctx *cx, kin_programs *s, bool training, con
                                 const kin_fused_sizes *sizes)
 {
     kin_compiled c = {.task = KIN_TASK_FUSED, .training = training, .z = *sizes, .want = *want};
-    const int64_t any = INT64_MAX;
-    c.z.tokens = kin_token_bucket(sizes->tokens, sizes->texts * s->cfg.text.context);
-    c.z.rows = kin_token_bucket(sizes->rows, any);
-    c.z.vision_rows = kin_token_bucket(sizes->vision_rows, any);
-    c.z.text_rows = kin_token_bucket(sizes->text_rows, any);
-    c.z.words = kin_token_bucket(sizes->words, any);
-    c.z.patches = kin_token_bucket(sizes->patches, any);
+    const int64_t any = INT64_MAX, parts = KIN_PARTS_FUSED;
+    c.z.tokens = kin_row_bucket(sizes->tokens, sizes->texts * s->cfg.text.context, parts);
+    c.z.rows = kin_row_bucket(sizes->rows, any, parts);
+    c.z.vision_rows = kin_row_bucket(sizes->vision_rows, any, parts);
+    c.z.text_rows = kin_row_bucket(sizes->text_rows, any, parts);
+    c.z.words = kin_row_bucket(sizes->words, any, parts);
+    c.z.patches = kin_row_bucket(sizes->patches, any, parts);
     return get(cx, s, c);
 }
 

@@ -75,8 +75,12 @@ kin_status kin_programs_input(kin_ctx *cx, kin_programs *s, kin_program *p, cons
 void kin_programs_ahead(kin_programs *s, const char *name, const void *host, int64_t bytes);
 /* kin_program_run with the inputs sent. */
 kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const kin_run *run);
-/* Token capacities step by 1.25 from 32, at most `most` (texts times context length). */
-int64_t kin_token_bucket(int64_t tokens, int64_t most);
+/* The bucket of so many rows: from 32 on the next is 1/parts larger, rounded up to 16; at most `most`. On a
+ * device that replays its launches all rows of a bucket are computed, so parts is what such rows may cost,
+ * and each bucket costs a program: 16 for the tokens of two towers, 8 where sizes of several kinds make one
+ * program together. */
+enum { KIN_PARTS_TOKENS = 16, KIN_PARTS_FUSED = 8 };
+int64_t kin_row_bucket(int64_t rows, int64_t most, int64_t parts);
 
 /* Registers the weights of the model (builds all of it once); before kin_params_alloc. */
 kin_status kin_register_weights(kin_ctx *cx, kin_params *params, const kin_model_cfg *cfg,

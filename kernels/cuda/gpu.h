@@ -60,8 +60,8 @@ typedef struct kin_cuda_dev {
     cudaStream_t uploads;
     kin_cuda_turn turn[2];
     cudaEvent_t taken; /* what has landed on the device is where it is used */
-    int now;    /* the turn that is being sent */
-    bool fresh; /* memory was taken since the last turn began */
+    int now;           /* the turn that is being sent */
+    bool fresh;        /* memory was taken since the last turn began */
 } kin_cuda_dev;
 
 extern "C" {

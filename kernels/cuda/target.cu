@@ -116,8 +116,8 @@ void kin_cuda_target_bwd(const kin_call *c)
         (float *)nullptr);
     by_type(c, c->in[0], [&](auto zero) {
         typedef decltype(zero) T;
-        RUN(d, dim3(blocks_for(rows * width, BLOCK)), dim3(BLOCK), 0, target_gradient<T>, kind, counting_of(c),
-            rows, width, ptr<const T>(c->in[0]), ptr<const float>(c->in[1]), ptr<float>(c->out[1]), d->sums,
-            ptr<const float>(c->dout[0]), ptr<float>(c->din[0]), adds(c, 0));
+        RUN(d, dim3(blocks_for(rows * width, BLOCK)), dim3(BLOCK), 0, target_gradient<T>, kind,
+            counting_of(c), rows, width, ptr<const T>(c->in[0]), ptr<const float>(c->in[1]),
+            ptr<float>(c->out[1]), d->sums, ptr<const float>(c->dout[0]), ptr<float>(c->din[0]), adds(c, 0));
     });
 }

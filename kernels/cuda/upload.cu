@@ -1,7 +1,7 @@
-/* Inputs go up on a stream of their own, out of pinned memory, while the last ones are still computed on. They
- * land beside those and are copied over them, by the device, when it is their turn, so that what computes
- * finds them in one place (a recording holds it). Two turns of pinned memory alternate. Events order the
- * host's writing, the copies up and the copies over. */
+/* Inputs go up on a stream of their own, out of pinned memory, while the last ones are still computed on.
+ * They land beside those and are copied over them, by the device, when it is their turn, so that what
+ * computes finds them in one place (a recording holds it). Two turns of pinned memory alternate. Events order
+ * the host's writing, the copies up and the copies over. */
 #include <string.h>
 
 #include "kernels/cuda/gpu.h"

@@ -212,6 +212,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *e, cudaGraph_t g, unsigned long long)
 {
+    launches["cudaGraphInstantiate"]++;
     *e = new graph(*g);
     return cudaSuccess;
 }
