@@ -312,7 +312,8 @@ static int different(const int64_t *v, int n)
 
 /* With small models: one layer a tower. */
 #define REPLAYED                                                                                             \
-    {"steps", "20"}, {"eval-every", "0"}, {"val-data", ""}, {"model.vision.layers", "1"},                    \
+    {"steps", "20"}, {"negatives", "0"}, {"eval-every", "0"}, {"val-data", ""},                              \
+        {"model.vision.layers", "1"},                                                                        \
     {                                                                                                        \
         "model.text.layers", "1"                                                                             \
     }
@@ -344,7 +345,7 @@ static void three_ways(const flag *flags, record r[WAYS], int64_t *recorded, int
 static void ragged_steps_are_replayed(void **state)
 {
     static const flag flags[] = {REPLAYED, {NULL, NULL}};
-    enum { TEXTS = 16, CONTEXT = 24 };
+    enum { TEXTS = 8, CONTEXT = 24 };
     record r[WAYS];
     int64_t recorded, replayed, bucket[MANY];
     (void)state;
@@ -363,7 +364,7 @@ static void steps_of_pairs_are_replayed(void **state)
 {
     static const struct {
         const char *what;
-        flag flags[14];
+        flag flags[16];
     } list[] = {
         {"hidden words and patches",
          {REPLAYED,
