@@ -217,10 +217,10 @@ typedef struct kin_xent_attr {
 } kin_xent_attr;
 
 /* target: the loss of rows against given targets, mean over the rows that count.
- *   z [N, V], q [N, V] real, which? [N] i32 (no gradients) -> loss scalar (0 when no row counts), lse? [N] (ce
- *   only)
- * ce: lse - sum_v q_v z_v (rows of q sum to 1). bce: sum_v log(1 + e^z_v) - q_v z_v. mse: sum_v (z_v - q_v)^2 /
- * V. A row with which < 0 does not count; of ce and bce neither does one with q_0 < 0. */
+ *   z [N, V], q [N, V] real, which? [N] i32 (no gradients) -> loss scalar (0 when no row counts), lse? [N]
+ *   (ce only)
+ * ce: lse - sum_v q_v z_v (rows of q sum to 1). bce: sum_v log(1 + e^z_v) - q_v z_v. mse: sum_v (z_v - q_v)^2
+ * / V. A row with which < 0 does not count; of ce and bce neither does one with q_0 < 0. */
 typedef enum kin_target_kind { KIN_TARGET_CE, KIN_TARGET_BCE, KIN_TARGET_MSE } kin_target_kind;
 typedef struct kin_target_attr {
     int kind;

@@ -436,7 +436,7 @@ static void three_ways(const flag *flags, record r[WAYS], int64_t *recorded, int
  * launched, the second recorded, and all but the first are replayed. */
 static void ragged_steps_are_replayed(void **state)
 {
-    static const flag flags[] = {REPLAYED, {NULL, NULL}};
+    static const flag flags[] = {REPLAYED, {"model.text.layers", "2"}, {NULL, NULL}};
     enum { TEXTS = 8, CONTEXT = 24 };
     record r[WAYS];
     int64_t recorded, replayed, bucket[MANY];
