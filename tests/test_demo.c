@@ -66,18 +66,21 @@ static void everything_runs(void **state)
                     value_of(all, "joint", measures[i], "high") >= v);
         assert_true(value_of(all, "joint", measures[i], "chance") > 0);
     }
-    /* What a technique has not: embeddings, a head, a beginning of its own. */
+    /* What a technique has not: embeddings, a head. */
     assert_true(isnan(value_of(all, "joint", "search", "value")) &&
                 value_of(all, "joint", "pairs", "value") >= 0);
     assert_true(isnan(value_of(all, "contrastive", "xor", "value")) &&
                 value_of(all, "contrastive", "search", "value") >= 0);
-    assert_true(isnan(value_of(all, "linear", "match", "value")) &&
-                value_of(all, "linear", "xor", "value") >= 0);
     /* Two towers score a pair as they search: the same. */
     assert_true(value_of(all, "contrastive", "search", "value") ==
                 value_of(all, "contrastive", "pairs", "value"));
+    /* Towers that are another row's are trained once, and are part of what a row cost. */
+    json_t *towers = load("demo/seed-0/contrastive/towers.json");
+    assert_true(access(in_scratch("demo/seed-0/linear/towers.json"), F_OK) != 0);
+    assert_int_equal(json_integer_value(json_object_get(towers, "steps")), 4);
+    json_decref(towers);
     const json_t *models = json_object_get(json_object_get(all, "noise"), "models");
-    assert_int_equal(json_array_size(models), 2);
+    assert_int_equal(json_array_size(models), 3);
     assert_string_equal(json_string_value(json_object_get(json_array_get(models, 1), "name")), "joint");
     json_decref(all);
     char *page = read_text(in_scratch("demo/techniques.html"));

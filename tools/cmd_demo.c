@@ -95,15 +95,6 @@ static kin_status run_row(kin_ctx *cx, const demo *d, const demo_row *row, int64
     return cx->status;
 }
 
-/* What a row that goes on from another one needs of it. */
-static kin_status run_base(kin_ctx *cx, const demo *d, const demo_row *row, int64_t seed)
-{
-    json_t *cell = NULL;
-    if (row->from) demo_cell(cx, d, demo_find_row(row->from), demo_stages, seed, &cell);
-    json_decref(cell);
-    return cx->status;
-}
-
 static kin_status techniques(kin_ctx *cx, const demo *d)
 {
     json_t *cells = json_object();
@@ -116,8 +107,7 @@ static kin_status techniques(kin_ctx *cx, const demo *d)
                 stages = json_object();
                 json_object_set_new(cells, demo_rows[i].name, stages);
             }
-            if (run_base(cx, d, &demo_rows[i], seed) == KIN_OK && !stop)
-                run_row(cx, d, &demo_rows[i], seed, stages);
+            run_row(cx, d, &demo_rows[i], seed, stages);
         }
     if (cx->status == KIN_OK && stop)
         kin_fail(cx, KIN_IO, "stopped; the same command goes on where it was cut off");

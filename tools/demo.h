@@ -17,7 +17,7 @@
 
 typedef struct demo_row {
     const char *name; /* and its configuration: configs/techniques/NAME.cfg */
-    const char *from; /* NULL, or the row whose first stage it goes on from */
+    const char *from; /* NULL, or the row whose first stage is its own too: the same towers */
     bool usual;       /* else only with --only */
     bool control;
     const char *says;
@@ -27,6 +27,7 @@ extern const demo_row demo_rows[]; /* end with name == NULL, all three */
 typedef struct demo_stage {
     const char *name; /* configs/demo/NAME.cfg; of models without a fusion NAME-dual.cfg, or not at all */
     const char *from; /* the stage it goes on from; NULL: random weights */
+    bool labels;      /* trained on labels (loss.cls), else by the technique's own losses */
 } demo_stage;
 extern const demo_stage demo_stages[];
 
@@ -39,18 +40,21 @@ typedef enum demo_kind {
     DEMO_NO_IMAGE, /* balanced accuracy, every second picture missing */
 } demo_kind;
 
+typedef enum demo_part { DEMO_PAIRING, DEMO_FACTS, DEMO_MISSING, DEMO_PARTS } demo_part; /* of the table */
+
 typedef struct demo_measure {
     const char *name, *stage;
     demo_kind kind;
     const char *data, *split; /* NULL: the gallery */
     double chance;            /* below 0: that of the gallery */
-    const char *heading;      /* of its column */
+    demo_part part;
+    const char *heading; /* of its column */
 } demo_measure;
 extern const demo_measure demo_measures[];
 
 typedef struct demo_scale {
-    const char *name; /* configs/demo/NAME.cfg and NAME-trunk.cfg */
-    int64_t scenes;   /* to learn from in the first stage */
+    const char *name; /* configs/demo/NAME.cfg, NAME-towers.cfg and NAME-trunk.cfg */
+    int64_t scenes;   /* to learn from before there are labels */
     int64_t learn;    /* examples of a task to learn from */
     int64_t ask;      /* examples it is asked */
     int64_t gallery;
@@ -73,13 +77,13 @@ const demo_row *demo_find_row(const char *name);
 /* Makes OUT/data, where it is not there yet. */
 kin_status demo_data(kin_ctx *cx, const demo *d);
 
-/* OUT/seed-S/ROW/STAGE.json of a stage, trained and measured if it is not there yet; *cell is owned by the
- * caller, and NULL where this row has no such stage. Needs the stages that it goes on from. When asked to
- * stop, *cell is NULL too, and the run can go on. */
+/* OUT/seed-S/ROW/STAGE.json of a stage, trained and measured if it is not there yet (in the folder of the row
+ * whose it is); *cell is owned by the caller, and NULL where this row has no such stage. Needs the stages
+ * that it goes on from. When asked to stop, *cell is NULL too, and the run can go on. */
 kin_status demo_cell(kin_ctx *cx, const demo *d, const demo_row *row, const demo_stage *stage, int64_t seed,
                      json_t **cell);
 
-/* Asks the model in `folder` all that is asked after this stage: {"metrics": .., "flops", "ms", "noise"?}.
+/* Asks the model in `folder` all that is asked after this stage: {"metrics": .., "flops"?, "ms"?, "noise"?}.
  * NULL on failure; the caller owns it. */
 json_t *demo_measure_all(kin_ctx *cx, const demo *d, const demo_stage *stage, const char *folder);
 

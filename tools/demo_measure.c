@@ -178,12 +178,20 @@ static kin_status cost(kin_ctx *cx, subject *s)
     return cx->status;
 }
 
+static bool asked(const demo_stage *stage)
+{
+    for (const demo_measure *m = demo_measures; m->name; m++)
+        if (strcmp(m->stage, stage->name) == 0) return true;
+    return false;
+}
+
 json_t *demo_measure_all(kin_ctx *cx, const demo *d, const demo_stage *stage, const char *folder)
 {
+    if (!asked(stage)) return json_pack("{s:{}}", "metrics");
     subject s = {.d = d, .out = json_object(), .metrics = json_object()};
     json_object_set(s.out, "metrics", s.metrics);
     if (kin_session_open(cx, &s.session, folder, (int)d->threads, BATCH) == KIN_OK &&
-        kin_judge_of(cx, &s.session.embedder, stage->from ? KIN_CLS : KIN_ITM, &s.fused, &s.judge) ==
+        kin_judge_of(cx, &s.session.embedder, stage->labels ? KIN_CLS : KIN_ITM, &s.fused, &s.judge) ==
             KIN_OK &&
         cost(cx, &s) == KIN_OK)
         for (const demo_measure *m = demo_measures; m->name && cx->status == KIN_OK; m++)

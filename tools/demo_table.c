@@ -12,6 +12,7 @@
 #include "tools/report_html.h"
 
 enum { MOST_ROWS = 32, COLUMNS = 8, CELL = 40, LIMIT = 1 << 24 };
+static const char trunk[] = "trunk"; /* the first stage that has all of a technique */
 
 /* ---- numbers ---- */
 
@@ -56,13 +57,9 @@ static json_t *row_summary(const demo_row *row, const json_t *stages)
 {
     json_t *measures = json_object(), *out;
     double seconds = 0;
-    const json_t *first = NULL;
-    for (const demo_stage *s = demo_stages; s->name; s++) {
-        const json_t *list = json_object_get(stages, s->name);
-        if (!list) continue;
-        if (!first) first = list;
-        seconds += mean(list, "seconds");
-    }
+    const json_t *whole = json_object_get(stages, trunk);
+    for (const demo_stage *s = demo_stages; s->name; s++)
+        seconds += mean(json_object_get(stages, s->name), "seconds");
     for (const demo_measure *m = demo_measures; m->name; m++) {
         json_t *v = summary(json_object_get(stages, m->stage), m->name);
         if (v && m->chance >= 0) json_object_set_new(v, "chance", json_real(m->chance));
@@ -70,7 +67,7 @@ static json_t *row_summary(const demo_row *row, const json_t *stages)
     }
     out = json_pack("{s:s, s:b, s:s, s:o, s:f, s:f, s:f, s:f}", "name", row->name, "control", row->control,
                     "what", row->says, "measures", measures, "seconds", seconds, "parameters",
-                    mean(first, "parameters"), "flops", mean(first, "flops"), "ms", mean(first, "ms"));
+                    mean(whole, "parameters"), "flops", mean(whole, "flops"), "ms", mean(whole, "ms"));
     return out;
 }
 
@@ -79,7 +76,7 @@ static json_t *curves_of(const json_t *cells)
 {
     json_t *all = NULL;
     for (const demo_row *r = demo_rows; r->name; r++) {
-        const json_t *list = json_object_get(json_object_get(cells, r->name), demo_stages[0].name);
+        const json_t *list = json_object_get(json_object_get(cells, r->name), trunk);
         json_t *noise = json_deep_copy(json_object_get(json_array_get(list, 0), "noise"));
         json_t *model = json_array_get(json_object_get(noise, "models"), 0);
         if (!model) continue;
@@ -116,26 +113,25 @@ static const char *row_name(const json_t *row)
     return json_string_value(json_object_get(row, "name"));
 }
 
-/* Measures from..to - 1, under a line of what chance would give. */
-static void fill(grid *g, const char *name, const json_t *rows, int from, int to)
+/* The measures of a part, under a line of what chance would give. */
+static void fill(grid *g, const char *name, const json_t *rows, demo_part part)
 {
     const json_t *row;
     size_t i;
-    *g = (grid){.name = name, .rows = 1, .columns = to - from, .row = {"chance"}};
-    for (int k = from; k < to; k++) {
-        g->head[k - from] = demo_measures[k].heading;
-        snprintf(g->cell[0][k - from], CELL, "-");
-    }
-    json_array_foreach(rows, i, row)
-    {
-        g->row[g->rows] = row_name(row);
-        for (int k = from; k < to; k++) {
-            const json_t *m = json_object_get(json_object_get(row, "measures"), demo_measures[k].name);
+    *g = (grid){.name = name, .rows = 1 + (int)json_array_size(rows), .row = {"chance"}};
+    json_array_foreach(rows, i, row) g->row[1 + i] = row_name(row);
+    for (const demo_measure *d = demo_measures; d->name; d++) {
+        if (d->part != part) continue;
+        const int column = g->columns++;
+        g->head[column] = d->heading;
+        snprintf(g->cell[0][column], CELL, "-");
+        json_array_foreach(rows, i, row)
+        {
+            const json_t *m = json_object_get(json_object_get(row, "measures"), d->name);
             const json_t *chance = json_object_get(m, "chance");
-            print_share(g->cell[g->rows][k - from], m);
-            if (chance) snprintf(g->cell[0][k - from], CELL, "%.1f", 100.0 * json_number_value(chance));
+            print_share(g->cell[1 + i][column], m);
+            if (chance) snprintf(g->cell[0][column], CELL, "%.1f", 100.0 * json_number_value(chance));
         }
-        g->rows++;
     }
 }
 
@@ -199,18 +195,16 @@ static void write_html(FILE *f, const grid *g)
     fputs("</tr></table></div>\n", f);
 }
 
-enum {
-    GRIDS = 3,
-    SECOND = 5,
-    THIRD = 11
-}; /* which of demo_measures are of the second table, and their end */
+enum { GRIDS = DEMO_PARTS + 1 };
 
 static void fill_all(grid g[GRIDS], const json_t *rows)
 {
-    fill(&g[0], "Which text is of which picture, which of two texts is true", rows, 0, SECOND);
-    fill(&g[1], "Facts of the picture and the text together", rows, SECOND, THIRD);
+    fill(&g[0], "Which text is of which picture, which of two texts is true", rows, DEMO_PAIRING);
+    fill(&g[1], "Facts of the picture and the text together", rows, DEMO_FACTS);
+    fill(&g[2], "AND when every second picture is missing (balanced), without and with modality dropout",
+         rows, DEMO_MISSING);
     fill_costs(
-        &g[2],
+        &g[3],
         "What it takes (a query: one text put to 64 pictures; those of two towers are embedded before)",
         rows);
 }

@@ -77,28 +77,39 @@ static kin_status set_path(kin_ctx *cx, kin_config *c, const char *key, const ch
     return cx->status;
 }
 
+static const demo_stage *stage_named(const char *name)
+{
+    const demo_stage *s = demo_stages;
+    while (strcmp(s->name, name) != 0) s++;
+    return s;
+}
+
+/* Towers may be another row's. */
+static const demo_row *owner_of(const demo_row *row, const demo_stage *stage)
+{
+    return !stage->from && row->from ? demo_find_row(row->from) : row;
+}
+
 /* The technique's file, the stage's over it, the scale's over both, and, where there is one, the demo's own
  * of this row. *there: has this row such a stage? */
 static kin_status options(kin_ctx *cx, const demo *d, const demo_row *row, const demo_stage *stage,
                           int64_t seed, const char *place, kin_config *c, bool *there)
 {
-    char number[24], from[64], technique[80];
+    char number[24], from[64], technique[80], ending[32] = "";
     snprintf(technique, sizeof technique, "techniques/%s", row->name);
+    if (!stage->labels) snprintf(ending, sizeof ending, "-%s", stage->name);
     KIN_TRY(kin_config_load(cx, c, technique));
     *there = true;
-    if (!stage->from) {
-        KIN_TRY(lay(cx, c, stage->name, "", NULL));
-        KIN_TRY(lay(cx, c, d->scale->name, "-trunk", NULL));
-        KIN_TRY(set_path(cx, c, "train-data", d->out, "data/train"));
-        *there = !row->from;
-    } else {
-        const bool fusion = has_fusion(c);
-        KIN_TRY(lay(cx, c, stage->name, fusion ? "" : "-dual", there));
-        if (!*there) return KIN_OK;
-        KIN_TRY(lay(cx, c, d->scale->name, "", NULL));
+    KIN_TRY(lay(cx, c, stage->name, stage->labels && !has_fusion(c) ? "-dual" : "", there));
+    if (!*there) return KIN_OK;
+    KIN_TRY(lay(cx, c, d->scale->name, ending, NULL));
+    if (stage->labels)
         KIN_TRY(count_examples(cx, c, d->scale->learn));
-        const bool elsewhere = row->from && strcmp(stage->from, demo_stages[0].name) == 0;
-        snprintf(from, sizeof from, "../%s/%s/last", elsewhere ? row->from : row->name, stage->from);
+    else
+        KIN_TRY(set_path(cx, c, "train-data", d->out, "data/train"));
+    if (stage->from) {
+        snprintf(from, sizeof from, "../%s/%s/last", owner_of(row, stage_named(stage->from))->name,
+                 stage->from);
         KIN_TRY(set_path(cx, c, "model", place, from));
     }
     bool own;
@@ -173,6 +184,7 @@ static kin_status make_cell(kin_ctx *cx, const demo *d, const demo_row *row, con
 kin_status demo_cell(kin_ctx *cx, const demo *d, const demo_row *row, const demo_stage *stage, int64_t seed,
                      json_t **cell)
 {
+    row = owner_of(row, stage);
     char *place = kin_sprintf(cx, "%s/seed-%lld/%s", d->out, (long long)seed, row->name),
          *file = place ? kin_sprintf(cx, "%s/%s.json", place, stage->name) : NULL;
     *cell = NULL;
