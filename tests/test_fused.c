@@ -411,8 +411,8 @@ static void distill_is_two_cross_entropies(void **state)
         op_case loss =
             make(backends[i], KIN_OP_distill, "distill", &attr, SHAPES(e, e, F32(0), e, e, F32(0)));
         op_case product = make(backends[i], KIN_OP_linear, "product", &linear_attr, SHAPES(e, e, KIN_ABSENT));
-        op_case rows = make(backends[i], KIN_OP_target, "rows", &ce, SHAPES(z, z));
-        op_case columns = make(backends[i], KIN_OP_target, "columns", &ce, SHAPES(z, z));
+        op_case rows = make(backends[i], KIN_OP_target, "rows", &ce, SHAPES(z, z, KIN_ABSENT));
+        op_case columns = make(backends[i], KIN_OP_target, "columns", &ce, SHAPES(z, z, KIN_ABSENT));
         op_set(&loss.in[2], 0, 0.5);
         op_set(&loss.in[5], 0, -0.5);
         const double s = exp(0.5), d = op_value(&loss.dout[0], 0);
