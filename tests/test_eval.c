@@ -130,7 +130,7 @@ static void is_the_plain_definition(void **state)
     (void)state;
     /* images, texts, E, noise, rounding: sizes around the groups and tiles, ties, images without captions */
     static const double cases[][5] = {
-        {1, 1, 1, 1, 0},     {3, 7, 5, 1, 0},      {8, 64, 4, 1, 0},    {9, 65, 3, 0.5, 2},
+        {1, 1, 1, 1, 0},     {3, 7, 5, 1, 0},     {8, 64, 4, 1, 0},    {9, 65, 3, 0.5, 2},
         {40, 200, 16, 1, 0}, {130, 70, 24, 2, 0}, {100, 300, 3, 1, 1}, {60, 300, 2, 0.5, 1},
     };
     kin_ctx cx = {0};
@@ -271,6 +271,20 @@ static void intervals_hold_the_value(void **state)
     assert_true(json_real_value(json_object_get(j, "text_retrieval_median_rank")) == r.text.median_rank);
     assert_true(json_real_value(json_object_get(j, "mean_recall")) == r.mean_recall);
     assert_int_equal(json_array_size(json_object_get(j, "text_retrieval_recall@1_ci95")), 2);
+    /* The sum of six that go together is less certain than if they did not, and more than the sum of the
+     * ends. */
+    const json_t *ci = json_object_get(j, "rsum_ci95");
+    double ends = 0.0, apart = 0.0;
+    for (int w = 0; w < 2; w++)
+        for (int k = 0; k < KIN_RECALLS; k++) {
+            const double width = 100.0 * (ways[w]->high[k] - ways[w]->low[k]);
+            ends += width;
+            apart += width * width;
+        }
+    const double low = json_number_value(json_array_get(ci, 0)),
+                 high = json_number_value(json_array_get(ci, 1));
+    assert_true(low < 600.0 * r.mean_recall && 600.0 * r.mean_recall < high);
+    assert_true(high - low > sqrt(apart) && high - low < ends);
     assert_int_equal(json_integer_value(json_object_get(j, "texts")), 1000);
     json_decref(j);
     drop(&d);

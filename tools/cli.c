@@ -214,6 +214,12 @@ void cli_print_metrics(const json_t *m)
     printf("%-16s %6s %6s %6s\n", "", "R@1", "R@5", "R@10");
     print_way(m, "text -> image   ", "image_retrieval_");
     print_way(m, "image -> text   ", "text_retrieval_");
+    const json_t *ci = json_object_get(m, "rsum_ci95");
+    printf("%-16s %6.1f", "sum of the six", number(m, "", "rsum"));
+    if (ci)
+        printf(" [%.1f, %.1f]", json_number_value(json_array_get(ci, 0)),
+               json_number_value(json_array_get(ci, 1)));
+    printf("\n");
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)m, key, v)

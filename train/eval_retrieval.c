@@ -165,7 +165,7 @@ typedef struct cluster {
 static kin_status bootstrap(kin_ctx *cx, const kin_retrieval_in *in, const cluster *of, kin_retrieval *out)
 {
     const int64_t n = in->bootstrap;
-    double *recall = kin_alloc(cx, n * 2 * KIN_RECALLS, sizeof *recall); /* [2 K][n] */
+    double *recall = kin_alloc(cx, n * (2 * KIN_RECALLS + 1), sizeof *recall); /* [2 K, then the mean][n] */
     uint32_t *times = kin_alloc(cx, in->images, sizeof *times);
     for (int64_t r = 0; recall && times && r < n; r++) {
         cluster sum = {0};
@@ -182,11 +182,15 @@ static kin_status bootstrap(kin_ctx *cx, const kin_retrieval_in *in, const clust
             recall[k * n + r] = (double)sum.text_hits[k] / (double)kin_max64(1, sum.texts);
             recall[(KIN_RECALLS + k) * n + r] = (double)sum.image_hits[k] / (double)kin_max64(1, sum.image);
         }
+        double *mean = &recall[2 * KIN_RECALLS * n + r];
+        *mean = 0.0;
+        for (int k = 0; k < 2 * KIN_RECALLS; k++) *mean += recall[k * n + r] / (2 * KIN_RECALLS);
     }
     for (int k = 0; recall && times && k < KIN_RECALLS; k++) {
         kin_percentiles(recall + k * n, n, &out->image.low[k], &out->image.high[k]);
         kin_percentiles(recall + (KIN_RECALLS + k) * n, n, &out->text.low[k], &out->text.high[k]);
     }
+    if (recall && times) kin_percentiles(recall + 2 * KIN_RECALLS * n, n, &out->mean_low, &out->mean_high);
     free(recall);
     free(times);
     return cx->status;
@@ -363,7 +367,11 @@ json_t *kin_retrieval_json(kin_ctx *cx, const kin_retrieval *r)
     bool ok = set_way(object, "image", &r->image, r->bootstrap > 0);
     ok &= set_way(object, "text", &r->text, r->bootstrap > 0);
     ok &= json_object_set_new(object, "mean_recall", json_real(r->mean_recall)) == 0;
-    ok &= json_object_set_new(object, "rsum", json_real(200.0 * KIN_RECALLS * r->mean_recall)) == 0;
+    const double sum = 200.0 * KIN_RECALLS; /* from the mean as a fraction to the sum in per cent */
+    ok &= json_object_set_new(object, "rsum", json_real(sum * r->mean_recall)) == 0;
+    if (r->bootstrap > 0)
+        ok &= json_object_set_new(object, "rsum_ci95",
+                                  json_pack("[f, f]", sum * r->mean_low, sum * r->mean_high)) == 0;
     ok &= json_object_set_new(object, "images", json_integer(r->images)) == 0;
     ok &= json_object_set_new(object, "texts", json_integer(r->texts)) == 0;
     if (r->folds) ok &= json_object_set_new(object, "folds", json_integer(r->folds)) == 0;

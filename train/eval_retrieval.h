@@ -37,11 +37,12 @@ typedef struct kin_retrieval {
     int64_t fewest, most;          /* captions of an image that has any */
     kin_retrieval_way image, text; /* image retrieval (text -> image), text retrieval (image -> text) */
     double mean_recall;            /* of the six recalls */
+    double mean_low, mean_high;    /* its 95 % interval, over the same resamples */
 } kin_retrieval;
 
 typedef struct kin_retrieval_in {
-    const float *image; /* [images, E], normalised */
-    const float *text;  /* [texts, E], normalised */
+    const float *image;      /* [images, E], normalised */
+    const float *text;       /* [texts, E], normalised */
     const int64_t *image_of; /* [texts]: the image of each caption */
     int64_t images, texts, E;
     int64_t per_image;               /* only the first so many captions of each image; 0: all */
@@ -54,8 +55,9 @@ kin_status kin_eval_retrieval(kin_ctx *cx, const kin_retrieval_in *in, kin_retri
 
 /* {"image_retrieval_recall@1": .., "text_retrieval_recall@1": ..} (CLIP_benchmark's names, fractions) and
  * image_/text_retrieval_{optimistic@K (where ties matter), chance@K, recall@K_ci95, median_rank, mean_rank,
- * mrr, nan (where there are any)}, mean_recall, rsum (of the six, in per cent: VSE++'s), images, texts, folds
- * (where there are), captions_per_image [fewest, most]. NULL on failure; the caller owns it. */
+ * mrr, nan (where there are any)}, mean_recall, rsum (of the six, in per cent: VSE++'s) and rsum_ci95,
+ * images, texts, folds (where there are), captions_per_image [fewest, most]. NULL on failure; the caller owns
+ * it. */
 json_t *kin_retrieval_json(kin_ctx *cx, const kin_retrieval *r);
 
 /* What was measured and how, in a sentence, from kin_retrieval_json's object; the caller frees it. */
