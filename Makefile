@@ -125,7 +125,7 @@ lint: ## check includes, line lengths, names: tests/lint.sh
 	@tests/lint.sh
 
 asan: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
-	@KIN_TEST_SECONDS=1200 $(MAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' \
+	@KIN_TEST_SECONDS=1500 $(MAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' \
 	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' suite
 
 tsan: ## the loader's threads, and the threads of CUDA blocks, under ThreadSanitizer
