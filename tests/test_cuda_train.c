@@ -19,7 +19,7 @@
 
 enum { STEPS = 5, MANY = 20 };
 #if defined(__SANITIZE_ADDRESS__) /* ten times as slow */
-enum { LOSSES = 3 };
+enum { LOSSES = 2 };
 #else
 enum { LOSSES = 5 };
 #endif
