@@ -1,5 +1,5 @@
 /* step: training steps of a model on synthetic pairs: pairs per second, share of the machine's peak, and
- * where the time goes, op by op. step [MODEL [BATCH [STEPS [THREADS [ISA [TOKENS [DEVICE [PRECISION]]]]]]]]
+ * where the time goes, op by op. step [MODEL [BATCH [STEPS [THREADS [ISA [TOKENS [DEVICE [PRECISION [recompute]]]]]]]]]
  * Captions are as long as COCO's, 8 to 19 ids and 13.5 on average, or all of TOKENS ids (77: nothing is
  * dead). bench/step_torch.py is the same step in PyTorch. */
 #include <omp.h>
@@ -91,6 +91,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench step: %s\n", b.cx.message);
         return 1;
     }
+    b.programs.recompute = argc > 9 && strcmp(argv[9], "recompute") == 0;
     make_batch(&b, tokens);
     const kin_pairs p = {.n = batch, .texts = batch, .images = b.images, .ids = b.ids, .off = b.off};
     const int used = threads ? threads : omp_get_num_procs();

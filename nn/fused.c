@@ -1,8 +1,6 @@
 #include "nn/fused.h"
 #include "nn/linear.h"
 
-#include "nn/linear.h"
-
 static kin_wires wires(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z)
 {
     const kin_fusion_row *f = &kin_fusions[m->fusion.kind];
@@ -50,28 +48,43 @@ static kin_val states(kin_graph *g, const char *name, int symbol, int64_t each, 
     return kin_as(g, name, x, g->params->precision);
 }
 
-static void towers(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z, const kin_fused_want *want,
-                   kin_fusion_in *in)
+/* Is a tower's embedding read, and not only its rows? */
+static bool reads_embedding(const kin_model_cfg *m, const kin_fused_want *want)
 {
-    if (want->states) {
-        in->image.rows = states(g, "image states", kin_dim(g, "images", z->images),
-                                kin_vision_tokens(&m->vision), kin_states_width(m, false));
-        in->text.rows =
-            states(g, "text states", kin_dim_loose(g, "tokens", z->tokens), 1, kin_states_width(m, true));
-        return;
-    }
-    if (want->features) {
-        in->image.embedding = features(g, "image features", "images", z->images, m->embed_dim);
-        in->text.embedding = features(g, "text features", "texts", z->texts, m->embed_dim);
-        return;
-    }
+    return !kin_has_states(m) || want->head[KIN_ITC];
+}
+
+static kin_tower image_tower(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z,
+                             const kin_fused_want *want, kin_fusion_in *in)
+{
+    kin_tower t = {0};
+    if (want->image_made && kin_has_states(m))
+        t.rows = states(g, "image states", kin_dim(g, "images", z->images), kin_vision_tokens(&m->vision),
+                        kin_states_width(m, false));
+    if (want->image_made && reads_embedding(m, want))
+        t.embedding = features(g, "image features", "images", z->images, m->embed_dim);
+    if (want->image_made) return t;
     in->images = kin_images_input(g, m, z->images);
+    if (!kin_fusions[m->fusion.kind].towers) return t;
+    t = kin_image_tower(g, m, in->images);
+    t.embedding = kin_normalised(g, "image_embedding", t.embedding);
+    return t;
+}
+
+static kin_tower text_tower(kin_graph *g, const kin_model_cfg *m, const kin_fused_sizes *z,
+                            const kin_fused_want *want, kin_fusion_in *in)
+{
+    kin_tower t = {0};
+    if (want->text_made && kin_has_states(m))
+        t.rows = states(g, "text states", kin_dim_loose(g, "tokens", z->tokens), 1, kin_states_width(m, true));
+    if (want->text_made && reads_embedding(m, want))
+        t.embedding = features(g, "text features", "texts", z->texts, m->embed_dim);
+    if (want->text_made) return t;
     in->ids = kin_texts_input(g, z->texts, z->tokens, &in->off);
-    if (!kin_fusions[m->fusion.kind].towers) return;
-    in->image = kin_image_tower(g, m, in->images);
-    in->text = kin_text_tower(g, m, in->ids, in->off);
-    in->image.embedding = kin_normalised(g, "image_embedding", in->image.embedding);
-    in->text.embedding = kin_normalised(g, "text_embedding", in->text.embedding);
+    if (!kin_fusions[m->fusion.kind].towers) return t;
+    t = kin_text_tower(g, m, in->ids, in->off);
+    t.embedding = kin_normalised(g, "text_embedding", t.embedding);
+    return t;
 }
 
 kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_loss_row *loss,
@@ -80,7 +93,8 @@ kin_fused_model kin_fused_build(kin_graph *g, const kin_model_cfg *m, const kin_
 {
     kin_fused_model out = {0};
     kin_fusion_in in = {.sizes = sizes};
-    towers(g, m, sizes, want, &in);
+    in.image = image_tower(g, m, sizes, want, &in);
+    in.text = text_tower(g, m, sizes, want, &in);
     if (want->head[KIN_ITC]) {
         const kin_val i = kin_index_input(g, "itc images", kin_dim(g, "itc images", sizes->itc_images), 0);
         const kin_val t = kin_index_input(g, "itc texts", kin_dim(g, "itc texts", sizes->itc_texts), 0);

@@ -8,10 +8,11 @@
 typedef struct kin_fused_want {
     bool head[KIN_OBJECTIVES]; /* those that the model has */
     bool losses;               /* and not only logits */
-    bool features; /* embeddings are inputs "image features" [images, E], "text features" [texts, E] (of
-                      length 1) instead of images and ids: towers that do not learn, computed before */
-    bool states;   /* the towers' rows are inputs "image states" [images * T, kin_states_width], "text states"
-                      [tokens, ...], f32: fusions that read rows of towers (kin_has_states), no itc */
+    /* What the tower of pictures, or of texts, makes was made before (a tower that does not learn): its input is
+     * instead, f32, "image features" [images, E], "text features" [texts, E] of length 1 where embeddings are read
+     * (itc, late), "image states" [images * T, kin_states_width], "text states" [tokens, ...] where its rows are
+     * (kin_has_states). */
+    bool image_made, text_made;
 } kin_fused_want;
 
 typedef struct kin_fused_model {

@@ -84,8 +84,8 @@ static kin_status read_model(kin_ctx *cx, const char *fusion, const char *heads,
     return rc;
 }
 
-/* Towers frozen; and not even run: their embeddings are inputs. */
-typedef enum frozen { LEARNING, FROZEN, FEATURES } frozen;
+/* Towers frozen, all or that of pictures; and not even run: what they make is input. */
+typedef enum frozen { LEARNING, FROZEN, MADE, PICTURES_FROZEN, PICTURES_MADE } frozen;
 
 static void open_rig_as(rig *r, kin_backend *backend, const technique *t, frozen towers)
 {
@@ -101,7 +101,8 @@ static void open_rig_as(rig *r, kin_backend *backend, const technique *t, frozen
     if (kin_register_weights(&r->cx, r->params, &cfg, loss) != KIN_OK) fail_msg("%s", r->cx.message);
     static const char *const of_towers[] = {"visual.*",     "token_embedding*", "positional*",
                                             "transformer*", "ln_final*",        "text_projection"};
-    for (int i = 0; towers != LEARNING && i < 6; i++)
+    const int freeze = towers == LEARNING ? 0 : towers <= MADE ? 6 : 1;
+    for (int i = 0; i < freeze; i++)
         assert_true(kin_params_freeze(r->params, of_towers[i]) > 0);
     assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, false), KIN_OK);
     assert_int_equal(kin_params_init(&r->cx, r->params, 5), KIN_OK);
@@ -117,7 +118,8 @@ static void open_rig_as(rig *r, kin_backend *backend, const technique *t, frozen
     }
     r->programs = (kin_programs){.cfg = cfg, .loss = loss, .params = r->params, .backend = backend};
     assert_int_equal(kin_stepper_open(&r->cx, &r->stepper, &r->programs, N, TEXTS, 0), KIN_OK);
-    kin_fused_cfg f = {.wiring = {.want = {.features = towers == FEATURES},
+    kin_fused_cfg f = {.wiring = {.want = {.image_made = towers == MADE || towers == PICTURES_MADE,
+                                           .text_made = towers == MADE},
                                   .hard = t->hard,
                                   .mlm_rate = 0.3,
                                   .mim_rate = 0.4,
@@ -271,61 +273,88 @@ static void test_kernels_agree(void **state)
 
 /* ---- towers that do not learn ---- */
 
-static void embed(rig *r, const kin_pairs *p, float *image, float *text)
+enum { ROWS = N * 8 * 16 }; /* floats of all pictures' rows, at most */
+
+static void run_tower(rig *r, const kin_pairs *p, kin_task task, double *out, double *states)
 {
-    double out[TEXTS * E];
-    for (int k = 0; k < 2; k++) {
-        kin_run run = {0};
-        kin_program *prog = kin_programs_get(&r->cx, &r->programs, k ? KIN_TASK_TEXTS : KIN_TASK_IMAGES,
-                                             false, N, TEXTS, p->off[TEXTS]);
-        assert_non_null(prog);
-        if (k) {
-            kin_program_bind(&r->cx, prog, "ids", kin_only_read(p->ids));
-            kin_program_bind(&r->cx, prog, "off", kin_only_read(p->off));
-        } else
-            kin_program_bind(&r->cx, prog, "images", kin_only_read(p->images));
-        kin_program_bind(&r->cx, prog, "embedding", out);
-        kin_run_rows(prog, &run, "images", N);
-        kin_run_rows(prog, &run, "texts", TEXTS);
-        kin_run_rows(prog, &run, "tokens", p->off[TEXTS]);
-        assert_int_equal(kin_program_run(&r->cx, prog, &run), KIN_OK);
-        for (int i = 0; i < (k ? TEXTS : N) * E; i++) (k ? text : image)[i] = (float)out[i];
-    }
+    kin_run run = {0};
+    kin_program *prog = kin_programs_get(&r->cx, &r->programs, task, false, N, TEXTS, p->off[TEXTS]);
+    assert_non_null(prog);
+    if (task == KIN_TASK_TEXTS) {
+        kin_program_bind(&r->cx, prog, "ids", kin_only_read(p->ids));
+        kin_program_bind(&r->cx, prog, "off", kin_only_read(p->off));
+    } else
+        kin_program_bind(&r->cx, prog, "images", kin_only_read(p->images));
+    kin_program_bind(&r->cx, prog, "embedding", out);
+    if (task == KIN_TASK_IMAGE_STATES) kin_program_bind(&r->cx, prog, "states", states);
+    kin_run_rows(prog, &run, "images", N);
+    kin_run_rows(prog, &run, "texts", TEXTS);
+    kin_run_rows(prog, &run, "tokens", p->off[TEXTS]);
+    assert_int_equal(kin_program_run(&r->cx, prog, &run), KIN_OK);
 }
 
-/* A step over features is the step over pictures and texts, and no tower is in its program. */
+/* What the towers make of a batch; states where the fusion reads rows. */
+static void look(rig *r, const kin_pairs *p, float *image, float *states, float *text)
+{
+    const bool rows = kin_has_states(&r->programs.cfg);
+    double out[TEXTS * E], all[ROWS];
+    run_tower(r, p, rows ? KIN_TASK_IMAGE_STATES : KIN_TASK_IMAGES, out, all);
+    for (int i = 0; i < N * E; i++) image[i] = (float)out[i];
+    const int64_t count = N * kin_vision_tokens(&r->programs.cfg.vision) * r->programs.cfg.vision.trunk.width;
+    assert_true(count <= ROWS);
+    for (int64_t i = 0; rows && i < count; i++) states[i] = (float)all[i];
+    run_tower(r, p, KIN_TASK_TEXTS, out, NULL);
+    for (int i = 0; i < TEXTS * E; i++) text[i] = (float)out[i];
+}
+
+/* A step over what towers that do not learn made before is the step over pictures (and texts): the loss, every
+ * gradient; and the tower is not in its program. */
 static void test_features(void **state)
 {
     (void)state;
-    static const technique late = {
-        "{\"kind\": \"late\", \"combine\": \"mlp\"}", {0.0, 1.0, 0.0, 0.0, 1.0}, true, 0.0};
-    float image[N * E], text[TEXTS * E];
-    rig whole, cached;
-    kin_pairs p = batch();
-    open_rig_as(&whole, ref64(), &late, FROZEN);
-    open_rig_as(&cached, cpu(1), &late, FEATURES);
-    embed(&whole, &p, image, text);
-    const double want = step(&whole);
-    p.image_features = image;
-    p.text_features = text;
-    p.images = NULL;
-    double have = 0.0;
-    if (kin_stepper_run(&cached.cx, &cached.stepper, &p, 77, &have) != KIN_OK)
-        fail_msg("%s", cached.cx.message);
-    assert_true(fabs(have - want) < 1e-5);
-    int learn = 0;
-    for (int i = 0; i < whole.params->count; i++) {
-        if (whole.params->param[i].frozen) continue;
-        const double *x = kin_param_grad(whole.params, i);
-        const float *y = kin_param_grad(cached.params, i);
-        for (int64_t k = 0; k < whole.params->param[i].count; k++)
-            assert_true(fabs(x[k] - (double)y[k]) < 1e-5);
-        learn++;
+    static const struct {
+        technique t;
+        bool texts; /* are made before, too */
+    } cases[] = {
+        {{"{\"kind\": \"late\", \"combine\": \"mlp\"}", {0.0, 1.0, 0.0, 0.0, 1.0}, true, 0.0}, true},
+        {{"{\"kind\": \"late\", \"combine\": \"gated\"}", {1.0, 1.0, 0.0, 0.0, 1.0}, true, 0.3}, false},
+        {{"{\"kind\": \"xattn\", \"layers\": 1}", {1.0, 1.0, 1.0, 0.0, 1.0}, true, 0.3}, false},
+        {{"{\"kind\": \"xattn\", \"layers\": 1}", {0.0, 1.0, 0.0, 0.0, 0.0}, false, 0.0}, false},
+        {{"{\"kind\": \"mmt\", \"layers\": 1}", {1.0, 1.0, 1.0, 0.0, 0.0}, true, 0.0}, false},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        float image[N * E], states[ROWS], text[TEXTS * E];
+        rig whole, cached;
+        kin_pairs p = batch();
+        open_rig_as(&whole, ref64(), &cases[c].t, cases[c].texts ? FROZEN : PICTURES_FROZEN);
+        open_rig_as(&cached, cpu(1), &cases[c].t, cases[c].texts ? MADE : PICTURES_MADE);
+        look(&whole, &p, image, states, text);
+        const double want = step(&whole);
+        p.image_features = image;
+        p.image_states = states;
+        if (cases[c].texts) p.text_features = text;
+        p.images = NULL;
+        double have = 0.0;
+        if (kin_stepper_run(&cached.cx, &cached.stepper, &p, 77, &have) != KIN_OK)
+            fail_msg("%s", cached.cx.message);
+        if (!(fabs(have - want) < 1e-5 * fmax(1.0, want)))
+            fail_msg("%s: %.8g, not %.8g", cases[c].t.fusion, have, want);
+        int learn = 0;
+        for (int i = 0; i < whole.params->count; i++) {
+            if (whole.params->param[i].frozen) continue;
+            const double *x = kin_param_grad(whole.params, i);
+            const float *y = kin_param_grad(cached.params, i);
+            for (int64_t k = 0; k < whole.params->param[i].count; k++)
+                if (!(fabs(x[k] - (double)y[k]) < 2e-5 * fmax(1.0, fabs(x[k]))))
+                    fail_msg("%s: %s: %.8g, not %.8g", cases[c].t.fusion, whole.params->param[i].name,
+                             (double)y[k], x[k]);
+            learn++;
+        }
+        assert_true(learn > 4);
+        assert_true(cached.stepper.flops < whole.stepper.flops); /* no pixels were given, so no tower ran */
+        close_rig(&whole);
+        close_rig(&cached);
     }
-    assert_true(learn > 4);
-    assert_true(cached.stepper.flops < whole.stepper.flops); /* no pixels were given, so no tower ran */
-    close_rig(&whole);
-    close_rig(&cached);
 }
 
 /* ---- wiring ---- */

@@ -278,6 +278,12 @@ static void test_rerank(void **state)
     assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_OK);
     assert_true(r.image.recall[0].b == 0 && r.image.recall[1].b == 0 &&
                 r.image.recall[2].b == r.image.ceiling);
+    /* A judge to whom all is the same, and the similarity: the order that was there before. */
+    in.similarity = 0.5;
+    assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_OK);
+    for (int k = 0; k < KIN_RECALLS; k++)
+        assert_true(r.image.recall[k].b == plain.image.recall[k] && r.text.recall[k].b == plain.text.recall[k]);
+    in.similarity = 0;
     in.score = says_nothing;
     assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_OK);
     assert_true(r.image.recall[2].b == 0 && r.text.recall[2].b == 0);

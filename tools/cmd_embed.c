@@ -54,7 +54,7 @@ static kin_status embed_pictures(kin_ctx *cx, kin_session *s, const char *path, 
     kin_dataset *d = kin_pictures_open(cx, path);
     float *rows = d ? kin_alloc(cx, d->items * s->model->cfg.embed_dim, sizeof *rows) : NULL;
     const char **name = d ? kin_alloc(cx, d->items, sizeof *name) : NULL;
-    if (rows && name && kin_embed_readable(cx, &s->embedder, d, rows) == KIN_OK) {
+    if (rows && name && kin_embed_readable(cx, &s->embedder, d, rows, NULL) == KIN_OK) {
         for (int64_t i = 0; i < d->items; i++) name[i] = d->item[i].name;
         save(cx, s, out, rows, name, d->items);
     }

@@ -20,6 +20,8 @@ typedef struct job {
         *picture, *kinds;
     kin_dataset_cfg open;
     int64_t bootstrap, threads, batch, depth, steps, seed;
+    const char *weight;
+    double similarity; /* which is the weight */
     bool json;
 } job;
 
@@ -198,6 +200,7 @@ static kin_status rerank(kin_ctx *cx, const job *j, kin_session *s, kin_session 
                                   .depth = j->depth,
                                   .score = kept ? kin_gallery_ask : kin_rerank_ask,
                                   .self = kept ? (void *)&gallery : (void *)&self,
+                                  .similarity = j->similarity,
                                   .resamples = j->bootstrap};
         kin_rerank r;
         fprintf(stderr, "%lld pairs to look at (--depth %lld)%s\n", (long long)kin_rerank_pairs(&in),
@@ -331,7 +334,16 @@ static kin_status eval_noise(kin_ctx *cx, const job *j)
 }
 
 /* What can be told to be wrong before a model is opened. */
-static bool sound(kin_ctx *cx, const job *j)
+static bool read_weight(kin_ctx *cx, job *j)
+{
+    char *end;
+    j->similarity = strtod(j->weight, &end);
+    if (end != j->weight && !*end && j->similarity >= 0.0 && j->similarity <= 1e6) return true;
+    kin_fail(cx, KIN_ARG, "--similarity: '%s' is not a number from 0 to 1000000", j->weight);
+    return false;
+}
+
+static bool sound(kin_ctx *cx, job *j)
 {
     const bool noise = strcmp(j->task, "noise") == 0;
     if (!j->model[1]) {
@@ -343,6 +355,7 @@ static bool sound(kin_ctx *cx, const job *j)
                  j->model[2], j->task);
         return false;
     }
+    if (j->weight && !read_weight(cx, j)) return false;
     return cli_need(cx, j->data, "--data") &&
            (strcmp(j->task, "rerank") != 0 || cli_need(cx, j->judge, "--judge")) &&
            cli_within(cx, "--threads", j->threads, 0, 4096) &&
@@ -369,6 +382,8 @@ int cmd_eval_task(kin_ctx *cx, int argc, char **argv)
         {"--judge", CLI_TEXT, &j.judge, NULL, NULL, "DIR rerank: the model that puts answers in a new order"},
         {"--depth", CLI_NUMBER, NULL, &j.depth, NULL,
          "N rerank: answers of each query that it looks at (256)"},
+        {"--similarity", CLI_TEXT, &j.weight, NULL, NULL,
+         "W rerank: what the first model's cosine counts beside the judge's score (0)"},
         {"--noise", CLI_TEXT, &j.kinds, NULL, NULL,
          "A,B noise: of blur, crop, color, cover, no-image, shuffle, drop, no-text (all)"},
         {"--steps", CLI_NUMBER, NULL, &j.steps, NULL, "N noise: strengths above 0 (5)"},

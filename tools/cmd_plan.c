@@ -21,12 +21,14 @@ static void print_cache(const kin_cache_cost *c)
 
 static void print(const kin_trainer *t, const kin_plan *p)
 {
-    const int64_t arenas = p->param + p->act + p->scratch, kept = p->cache.memory ? p->cache.bytes : 0;
+    const int64_t arenas = p->param + p->act + p->scratch;
+    const int64_t kept = (p->cache.memory ? p->cache.bytes : 0) + p->features;
     printf("memory\n");
     line("PARAM", p->param, "weights, gradients, moments, average");
     line("ACT", p->act, t->cfg->recompute ? "activations, blocks recomputed" : "activations");
     line("SCRATCH", p->scratch, "largest need of one op");
     line("HOST", p->host, "batches on their way, embeddings");
+    if (p->features > 0) line("features", p->features, "what towers that do not learn make of the data");
     line("libraries", p->libraries, "and data, captions, tokenizer: measured in this process");
     line("resident", arenas + p->host + p->libraries + kept, "all of these, while it trains");
     if (t->val) line("evaluation", p->evaluation, "more while it evaluates");
@@ -49,7 +51,7 @@ static void print(const kin_trainer *t, const kin_plan *p)
                kin_amount_text(KIN_SECONDS, p->evaluation_seconds * (double)p->evaluations, evaluating),
                (long long)p->evaluations);
     if (p->features_seconds > 0.0)
-        printf(", %s of that to embed the data once: no tower learns",
+        printf(", %s of that to run what does not learn over the data once",
                kin_amount_text(KIN_SECONDS, p->features_seconds, evaluating));
     printf("; %.0f pairs, %s\n", need[KIN_PAIRS], kin_amount_text(KIN_FLOP, need[KIN_FLOP], work));
     printf("  energy class %c, about %s: %.0f W %s times that time; not measured\n",

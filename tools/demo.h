@@ -28,6 +28,7 @@ typedef struct demo_stage {
     const char *name; /* configs/demo/NAME.cfg; of models without a fusion NAME-dual.cfg, or not at all */
     const char *from; /* the stage it goes on from; NULL: random weights */
     bool labels;      /* trained on labels (loss.cls), else by the technique's own losses */
+    double share;     /* of the scale's steps: what is soon learned takes no more of them */
 } demo_stage;
 extern const demo_stage demo_stages[];
 

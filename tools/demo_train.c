@@ -1,4 +1,5 @@
 /* Stages of the demo: from the configurations' files to a trained model and what it answers. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,8 @@ static kin_status options(kin_ctx *cx, const demo *d, const demo_row *row, const
     }
     bool own;
     KIN_TRY(lay(cx, c, row->name, "", &own));
+    snprintf(number, sizeof number, "%.0f", ceil(stage->share * (double)c->steps));
+    KIN_TRY(kin_config_set(cx, c, "steps", number));
     snprintf(number, sizeof number, "%lld", (long long)seed);
     KIN_TRY(kin_config_set(cx, c, "seed", number));
     snprintf(number, sizeof number, "%lld", (long long)d->threads);

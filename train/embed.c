@@ -13,7 +13,6 @@ kin_status kin_embedder_open(kin_ctx *cx, kin_embedder *e, const kin_model *mode
     e->pixels = kin_alloc(cx, batch * m->vision.image_size * m->vision.image_size, 3);
     e->ids = kin_alloc(cx, batch * m->text.context, sizeof *e->ids);
     e->off = kin_alloc(cx, batch + 1, sizeof *e->off);
-    e->rows = kin_alloc(cx, batch * m->embed_dim, sizeof(double));
     e->io = b->alloc(b, e->io_bytes);
     if (!e->io) kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for embeddings", (long long)e->io_bytes);
     return cx->status;
@@ -22,10 +21,10 @@ kin_status kin_embedder_open(kin_ctx *cx, kin_embedder *e, const kin_model *mode
 void kin_embedder_close(kin_embedder *e)
 {
     if (e->io) e->programs->backend->release(e->programs->backend, e->io, e->io_bytes);
+    if (e->states) e->programs->backend->release(e->programs->backend, e->states, e->states_bytes);
     free(e->pixels);
     free(e->ids);
     free(e->off);
-    free(e->rows);
     *e = (kin_embedder){0};
 }
 
@@ -33,21 +32,9 @@ void kin_embedder_close(kin_embedder *e)
 static kin_status finish(kin_ctx *cx, kin_embedder *e, kin_program *p, const kin_run *run, int64_t n,
                          float *out)
 {
-    kin_backend *b = e->programs->backend;
-    const int64_t count = n * e->model->cfg.embed_dim;
     KIN_TRY(kin_program_bind(cx, p, "embedding", e->io));
     KIN_TRY(kin_programs_run(cx, e->programs, p, run));
-    if (b->real == KIN_F32) {
-        b->download(b, out, e->io, count * (int64_t)sizeof *out);
-        return kin_backend_check(cx, b);
-    }
-    double wide;
-    b->download(b, e->rows, e->io, count * (int64_t)sizeof wide);
-    for (int64_t i = 0; i < count; i++) {
-        memcpy(&wide, (char *)e->rows + i * (int64_t)sizeof wide, sizeof wide);
-        out[i] = (float)wide;
-    }
-    return KIN_OK;
+    return kin_download_floats(cx, e->programs->backend, e->io, n * e->model->cfg.embed_dim, out);
 }
 
 /* A batch of texts as ids; NULL or the program for so many. */
@@ -64,28 +51,50 @@ static kin_program *text_program(kin_ctx *cx, kin_embedder *e, const char *const
     return kin_programs_get(cx, e->programs, KIN_TASK_TEXTS, false, 0, e->batch, e->off[n]);
 }
 
-static kin_program *image_program(kin_ctx *cx, kin_embedder *e)
+static kin_program *image_program(kin_ctx *cx, kin_embedder *e, bool states)
 {
-    return kin_programs_get(cx, e->programs, KIN_TASK_IMAGES, false, e->batch, 0, 0);
+    return kin_programs_get(cx, e->programs, states ? KIN_TASK_IMAGE_STATES : KIN_TASK_IMAGES, false, e->batch,
+                            0, 0);
+}
+
+int64_t kin_states_of(const kin_model_cfg *m)
+{
+    return kin_vision_tokens(&m->vision) * kin_states_width(m, false);
+}
+
+static kin_status room_for_states(kin_ctx *cx, kin_embedder *e)
+{
+    kin_backend *b = e->programs->backend;
+    if (e->states) return KIN_OK;
+    e->states_bytes = e->batch * kin_states_of(&e->model->cfg) * (int64_t)kin_dtype_size(b->real);
+    e->states = b->alloc(b, e->states_bytes);
+    return e->states ? KIN_OK
+                     : kin_fail(cx, KIN_NOMEM, "out of memory: %lld bytes for rows of pictures",
+                                (long long)e->states_bytes);
 }
 
 kin_status kin_embedder_prepare(kin_ctx *cx, kin_embedder *e, const char *const *text, int64_t n)
 {
-    image_program(cx, e);
+    image_program(cx, e, false);
     for (int64_t i = 0; i < n && cx->status == KIN_OK; i += e->batch)
         text_program(cx, e, text + i, kin_min64(e->batch, n - i));
     return cx->status;
 }
 
-static kin_status run_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
+static kin_status run_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out,
+                             float *states)
 {
     const int64_t side = e->model->cfg.vision.image_size;
     kin_run run = {0};
-    kin_program *p = image_program(cx, e);
+    kin_program *p = image_program(cx, e, states != NULL);
     if (!p) return cx->status;
     KIN_TRY(kin_programs_input(cx, e->programs, p, "images", images, n * side * side * 3));
     kin_run_rows(p, &run, "images", n);
-    return finish(cx, e, p, &run, n, out);
+    if (!states) return finish(cx, e, p, &run, n, out);
+    KIN_TRY(room_for_states(cx, e));
+    KIN_TRY(kin_program_bind(cx, p, "states", e->states));
+    KIN_TRY(finish(cx, e, p, &run, n, out));
+    return kin_download_floats(cx, e->programs->backend, e->states, n * kin_states_of(&e->model->cfg), states);
 }
 
 kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
@@ -94,7 +103,7 @@ kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images,
     for (int64_t i = 0; i < n; i += e->batch) {
         const int64_t now = kin_min64(e->batch, n - i);
         memcpy(e->pixels, images + i * bytes, (size_t)(now * bytes));
-        KIN_TRY(run_images(cx, e, e->pixels, now, out + i * e->model->cfg.embed_dim));
+        KIN_TRY(run_images(cx, e, e->pixels, now, out + i * e->model->cfg.embed_dim, NULL));
     }
     return KIN_OK;
 }
@@ -197,18 +206,24 @@ static kin_status read_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset 
     return rc;
 }
 
-kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
-                              float *out, bool *bad)
+kin_status kin_embed_picture_states(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
+                                    float *out, float *states, bool *bad)
 {
-    const int64_t width = e->model->cfg.embed_dim;
+    const int64_t width = e->model->cfg.embed_dim, all = states ? kin_states_of(&e->model->cfg) : 0;
     for (int64_t i = 0; i < n; i += e->batch) {
         const int64_t now = kin_min64(e->batch, n - i);
         KIN_TRY(read_pictures(cx, e, d, from + i, now, bad ? bad + i : NULL));
-        KIN_TRY(run_images(cx, e, e->pixels, now, out + i * width));
+        KIN_TRY(run_images(cx, e, e->pixels, now, out + i * width, states ? states + i * all : NULL));
         for (int64_t k = 0; bad && k < now; k++)
             if (bad[i + k]) memset(out + (i + k) * width, 0, (size_t)width * sizeof *out);
     }
     return KIN_OK;
+}
+
+kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
+                              float *out, bool *bad)
+{
+    return kin_embed_picture_states(cx, e, d, from, n, out, NULL, bad);
 }
 
 /* What a broken picture's error is; it is read once more for that. */
@@ -220,16 +235,19 @@ static kin_ctx why_broken(kin_embedder *e, const kin_dataset *d, int64_t item)
     return mine;
 }
 
-kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float *out)
+kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float *out, float *states)
 {
-    const size_t row = (size_t)e->model->cfg.embed_dim;
+    const size_t row = (size_t)e->model->cfg.embed_dim,
+                 all = states ? (size_t)kin_states_of(&e->model->cfg) : 0;
     bool *bad = kin_alloc0(cx, d->items, sizeof *bad);
     int64_t first = -1, kept = 0;
-    if (bad) kin_embed_pictures(cx, e, d, 0, d->items, out, bad);
+    if (bad) kin_embed_picture_states(cx, e, d, 0, d->items, out, states, bad);
     for (int64_t i = 0; cx->status == KIN_OK && i < d->items; i++) {
         if (bad[i] && first < 0) first = i;
-        if (!bad[i] && kept++ != i)
-            memcpy(out + (size_t)(kept - 1) * row, out + (size_t)i * row, row * sizeof *out);
+        if (bad[i] || kept++ == i) continue;
+        memcpy(out + (size_t)(kept - 1) * row, out + (size_t)i * row, row * sizeof *out);
+        if (states)
+            memcpy(states + (size_t)(kept - 1) * all, states + (size_t)i * all, all * sizeof *states);
     }
     const kin_ctx why = first >= 0 && cx->status == KIN_OK ? why_broken(e, d, first) : (kin_ctx){0};
     if (cx->status == KIN_OK && kept == 0)

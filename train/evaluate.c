@@ -13,7 +13,7 @@ kin_status kin_embed_dataset(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float
     const int64_t width = e->model->cfg.embed_dim;
     *image = kin_alloc(cx, d->items * width, sizeof **image);
     *text = kin_alloc(cx, kin_max64(1, d->captions * width), sizeof **text);
-    if (cx->status == KIN_OK) kin_embed_readable(cx, e, d, *image);
+    if (cx->status == KIN_OK) kin_embed_readable(cx, e, d, *image, NULL);
     if (cx->status == KIN_OK) kin_embed_texts(cx, e, d->caption, d->captions, *text);
     if (cx->status == KIN_OK) return KIN_OK;
     free(*image);

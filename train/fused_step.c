@@ -44,7 +44,8 @@ kin_status kin_fused_stepper_open(kin_ctx *cx, kin_fused_stepper *s, kin_program
     kin_model_cfg *m = &s->model;
     m->vision.trunk.training = m->text.trunk.training = m->fusion.trunk.training = true;
     kin_fused_want *want = &s->cfg.wiring.want;
-    *want = (kin_fused_want){.losses = true, .features = cfg->wiring.want.features};
+    *want = (kin_fused_want){
+        .losses = true, .image_made = cfg->wiring.want.image_made, .text_made = cfg->wiring.want.text_made};
     for (int k = 0; k < KIN_OBJECTIVES; k++) want->head[k] = cfg->weight[k] > 0.0;
     KIN_TRY(kin_wiring_open(cx, &s->wiring, m, &s->cfg.wiring, pairs, texts));
     s->io_bytes = LINES * LINE;

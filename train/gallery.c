@@ -8,43 +8,25 @@ bool kin_gallery_fits(const kin_fused_judge *j)
     return kin_has_states(&j->model) && j->width <= 2;
 }
 
-static int64_t image_row(const kin_model_cfg *m)
-{
-    return kin_vision_tokens(&m->vision) * kin_states_width(m, false);
-}
-
 int64_t kin_gallery_bytes(const kin_fused_judge *j, const kin_dataset *d)
 {
     const int64_t text = j->model.text.context * kin_states_width(&j->model, true);
     int64_t images, texts, bytes;
-    if (!kin_mul(d->items, image_row(&j->model), &images) || !kin_mul(d->captions, text, &texts) ||
+    if (!kin_mul(d->items, kin_states_of(&j->model), &images) || !kin_mul(d->captions, text, &texts) ||
         !kin_mul(images + texts, (int64_t)sizeof(float), &bytes))
         return INT64_MAX;
     return bytes;
 }
 
-static kin_status run_states(kin_ctx *cx, kin_program *prog, kin_run *run, float *out)
-{
-    KIN_TRY(kin_program_bind(cx, prog, "states", out));
-    return kin_program_run(cx, prog, run);
-}
-
 static kin_status look_at_all(kin_ctx *cx, kin_gallery *g)
 {
     kin_embedder *e = g->judge->embedder;
-    const int64_t side = g->judge->model.vision.image_size, items = g->data->items;
-    int64_t *item = kin_alloc(cx, e->batch, sizeof *item);
-    for (int64_t from = 0; item && from < items && cx->status == KIN_OK; from += e->batch) {
-        const int64_t n = kin_min64(e->batch, items - from);
-        kin_run run = {0};
-        kin_program *prog = kin_programs_get(cx, e->programs, KIN_TASK_IMAGE_STATES, false, e->batch, 0, 0);
-        for (int64_t i = 0; i < n; i++) item[i] = from + i;
-        if (!prog || kin_read_pictures(cx, e, g->data, item, n, e->pixels) != KIN_OK) break;
-        kin_programs_input(cx, e->programs, prog, "images", e->pixels, n * side * side * 3);
-        kin_run_rows(prog, &run, "images", n);
-        if (cx->status == KIN_OK) run_states(cx, prog, &run, g->image + from * g->image_row);
-    }
-    free(item);
+    const int64_t items = g->data->items, width = g->judge->model.embed_dim;
+    float *embedding = kin_alloc(cx, e->batch * width, sizeof *embedding); /* not asked for here */
+    for (int64_t from = 0; embedding && from < items && cx->status == KIN_OK; from += e->batch)
+        kin_embed_picture_states(cx, e, g->data, from, kin_min64(e->batch, items - from), embedding,
+                                 g->image + from * g->image_row, NULL);
+    free(embedding);
     return cx->status;
 }
 
@@ -66,7 +48,8 @@ static kin_status read_all(kin_ctx *cx, kin_gallery *g)
                                    (n + 1) * (int64_t)sizeof *g->question_off));
         kin_run_rows(prog, &run, "texts", n);
         kin_run_rows(prog, &run, "tokens", tokens);
-        KIN_TRY(run_states(cx, prog, &run, g->text + first * g->text_row));
+        KIN_TRY(kin_program_bind(cx, prog, "states", g->text + first * g->text_row));
+        KIN_TRY(kin_programs_run(cx, e->programs, prog, &run));
     }
     return KIN_OK;
 }
@@ -93,7 +76,7 @@ kin_status kin_gallery_open(kin_ctx *cx, kin_gallery *g, kin_fused_judge *j, con
     const int64_t batch = j->embedder->batch, context = j->model.text.context;
     *g = (kin_gallery){.judge = j,
                        .data = d,
-                       .image_row = image_row(&j->model),
+                       .image_row = kin_states_of(&j->model),
                        .text_row = kin_states_width(&j->model, true)};
     const kin_backend *b = j->embedder->programs->backend;
     if (!b->host || b->real != KIN_F32)

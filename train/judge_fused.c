@@ -62,27 +62,13 @@ static kin_status encode(kin_ctx *cx, kin_fused_judge *j, const char *const *tex
     return KIN_OK;
 }
 
-static kin_status bring_home(kin_ctx *cx, const kin_fused_judge *j, int64_t count, float *out)
-{
-    kin_backend *b = j->embedder->programs->backend;
-    if (b->real == KIN_F32) {
-        b->download(b, out, j->io, count * (int64_t)sizeof *out);
-        return kin_backend_check(cx, b);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        double wide;
-        b->download(b, &wide, (char *)j->io + i * (int64_t)sizeof wide, sizeof wide);
-        out[i] = (float)wide;
-    }
-    return kin_backend_check(cx, b);
-}
-
 kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs *p, const int32_t *image,
                                const int32_t *pair_text, int64_t pairs, float *out)
 {
     kin_programs *programs = j->embedder->programs;
     kin_fused_want want = j->want;
-    want.states = p->image_states != NULL;
+    want.image_made = p->image_states != NULL;
+    want.text_made = p->text_states != NULL;
     KIN_TRY(kin_wiring_score(cx, &j->wiring, p, image, pair_text, pairs));
     kin_fused_sizes z = j->wiring.now;
     z.images = z.texts = z.pairs = j->embedder->batch; /* one program for the last batch too */
@@ -92,7 +78,7 @@ kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs 
     KIN_TRY(kin_wiring_bind(cx, programs, program, &j->wiring, &run));
     KIN_TRY(kin_program_bind(cx, program, j->head == KIN_ITM ? "itm logits" : "cls logits", j->io));
     KIN_TRY(kin_programs_run(cx, programs, program, &run));
-    return bring_home(cx, j, pairs * j->width, out);
+    return kin_download_floats(cx, programs->backend, j->io, pairs * j->width, out);
 }
 
 kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t *images, int64_t n,

@@ -100,6 +100,7 @@ static void bill(const kin_trainer *t, kin_plan *out)
     out->scratch = g->scratch ? kin_pages_mapped(g->scratch_bytes) : 0;
     out->host = t->stepper.io_bytes + kin_loader_bytes(t->loader);
     if (t->val) out->evaluation = evaluation(t);
+    if (t->features) out->features = kin_features_bytes(t->model, t->train, t->features->of);
     if (t->cache) out->cache = kin_cache_costs(t->cache);
     const int64_t touched = kin_pages_resident(p->arena, p->bytes) +
                             kin_pages_resident(g->act, g->act_bytes) +
@@ -107,7 +108,7 @@ static void bill(const kin_trainer *t, kin_plan *out)
     const int64_t pictures = out->cache.ready ? kin_pages_resident(out->cache.mapped, out->cache.bytes) : 0;
     out->libraries = kin_max64(0, kin_resident() - touched - pictures - out->host);
     out->needs.of[KIN_BYTES] = (double)(out->param + out->act + out->scratch + out->host + out->libraries +
-                                        out->evaluation + (out->cache.memory ? out->cache.bytes : 0));
+                                        out->features + out->evaluation + (out->cache.memory ? out->cache.bytes : 0));
 }
 
 /* Would this machine kill the process? Only memory that the backend takes from the machine is asked about. */

@@ -26,7 +26,8 @@ typedef struct kin_plan {
     double pairs, texts, tokens, flops;           /* of a step, on average */
     double seconds, lower_quarter, upper_quarter; /* of a step: median; a quarter took less, a quarter more */
     int64_t timed;                                /* steps that these are of */
-    double features_seconds;   /* to embed all data once, where no tower learns; from a batch of it */
+    int64_t features;          /* bytes of what towers that do not learn make of the data */
+    double features_seconds;   /* that this takes, once; from a batch of it */
     int64_t evaluations;       /* still to come */
     double evaluation_seconds; /* of one of them */
     double watts;              /* as said, or assumed */

@@ -80,9 +80,13 @@ static kin_program_spec fused(const kin_programs *s, kin_graph *g, const kin_mod
     return spec;
 }
 
-static kin_val image_states(kin_graph *g, const kin_model_cfg *m, int64_t images)
+static kin_program_spec image_states(kin_graph *g, const kin_model_cfg *m, int64_t images)
 {
-    return kin_as(g, "states", kin_image_tower(g, m, kin_images_input(g, m, images)).rows, KIN_F32);
+    const kin_tower t = kin_image_tower(g, m, kin_images_input(g, m, images));
+    kin_program_spec spec = {0};
+    spec.output[0] = named(kin_as(g, "states", t.rows, KIN_F32), "states");
+    spec.output[1] = named(kin_normalised(g, "image_embedding", t.embedding), "embedding");
+    return spec;
 }
 
 static kin_val text_states(kin_graph *g, const kin_model_cfg *m, int64_t texts, int64_t tokens)
@@ -121,7 +125,7 @@ static kin_program_spec build(const kin_programs *s, kin_graph *g, const kin_com
         spec.output[0] = (kin_slot_spec){kin_encode_images(g, &m, c->z.images), "embedding"};
         if (c->task == KIN_TASK_IMAGES_GRAD) spec.seed[0] = spec.output[0];
         break;
-    case KIN_TASK_IMAGE_STATES: spec.output[0] = named(image_states(g, &m, c->z.images), "states"); break;
+    case KIN_TASK_IMAGE_STATES: return image_states(g, &m, c->z.images);
     case KIN_TASK_TEXT_STATES:
         spec.output[0] = named(text_states(g, &m, c->z.texts, c->z.tokens), "states");
         break;

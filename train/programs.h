@@ -14,8 +14,9 @@ typedef enum kin_task {
     KIN_TASK_IMAGES_GRAD, /* its forward and backward from "d embedding" */
     KIN_TASK_TEXTS,       /* the same two of the text tower */
     KIN_TASK_TEXTS_GRAD,
-    KIN_TASK_IMAGE_STATES, /* forward of a tower: output "states", its rows in f32 (nn/fused.h) */
-    KIN_TASK_TEXT_STATES,
+    KIN_TASK_IMAGE_STATES, /* forward of the image tower: output embedding and "states", its rows in f32
+                              (nn/fused.h) */
+    KIN_TASK_TEXT_STATES,  /* of the text tower: output "states" */
     KIN_TASK_FUSED, /* pairs: see kin_programs_fused */
     KIN_TASK_LOSS   /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
                        "grad images", "grad texts" */

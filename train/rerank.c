@@ -17,7 +17,7 @@ typedef struct way {
     int64_t *best;       /* [some queries, depth] their candidates */
     int64_t *image, *text,
         *place;            /* [some queries * depth] the same pairs, picture by picture; where in best */
-    float *asked, *judged; /* what the judge says of them; of best */
+    float *asked, *judged; /* what the judge says of them; of best, where similarities lie before */
 } way;
 
 static void score_gallery(const way *w, int64_t q)
@@ -71,7 +71,10 @@ static kin_status judge(kin_ctx *cx, way *w, const int64_t *query, int64_t n)
         w->place[at] = k;
     }
     if (w->in->score(cx, w->in->self, w->image, w->text, pairs, w->asked) == KIN_OK)
-        for (int64_t k = 0; k < pairs; k++) w->judged[w->place[k]] = w->asked[k];
+        for (int64_t k = 0; k < pairs; k++) {
+            float *of = &w->judged[w->place[k]];
+            *of = w->asked[k] + (w->in->similarity != 0.0 ? (float)w->in->similarity * *of : 0.0f);
+        }
     free(from);
     return cx->status;
 }
@@ -101,7 +104,7 @@ static kin_status run_queries(kin_ctx *cx, way *w, const int64_t *query, int64_t
 {
     for (int64_t i = 0; i < n; i++) {
         score_gallery(w, query[i]);
-        kin_topk(w->score, w->gallery, w->depth, w->best + i * w->depth, NULL);
+        kin_topk(w->score, w->gallery, w->depth, w->best + i * w->depth, w->judged + i * w->depth);
     }
     KIN_TRY(judge(cx, w, query, n));
     for (int64_t i = 0; i < n; i++) {
@@ -162,6 +165,7 @@ kin_status kin_rerank_run(kin_ctx *cx, const kin_rerank_in *in, kin_rerank *out)
         text.depth = kin_min64(in->depth, first.images);
         image.depth = kin_min64(in->depth, first.texts);
         if (run_way(cx, &text, &out->image) == KIN_OK) run_way(cx, &image, &out->text);
+        out->similarity = in->similarity;
         out->pairs = out->image.queries * text.depth + out->text.queries * image.depth;
     }
     free(first.text_rank);
@@ -194,8 +198,8 @@ static bool set_way(json_t *o, const char *name, const kin_rerank_way *w)
 json_t *kin_rerank_json(kin_ctx *cx, const kin_rerank *r)
 {
     json_t *o =
-        json_pack("{s:I, s:I}", "depth", (json_int_t)kin_max64(r->image.candidates, r->text.candidates),
-                  "pairs", (json_int_t)r->pairs);
+        json_pack("{s:I, s:I, s:f}", "depth", (json_int_t)kin_max64(r->image.candidates, r->text.candidates),
+                  "pairs", (json_int_t)r->pairs, "similarity", r->similarity);
     if (o && set_way(o, "image", &r->image) && set_way(o, "text", &r->text)) return o;
     json_decref(o);
     kin_fail(cx, KIN_NOMEM, "rerank: out of memory for the results");

@@ -22,6 +22,8 @@ typedef struct kin_rerank_in {
     int64_t depth;          /* candidates of a query */
     kin_pair_fn score;
     void *self;
+    double similarity; /* what the first stage's cosine counts: the order is by score + similarity * cosine (BLIP,
+                          Li et al. 2022, takes 1; 0: the judge alone, ALBEF) */
     int64_t resamples; /* of the bootstrap; 0: no intervals */
 } kin_rerank_in;
 
@@ -34,6 +36,7 @@ typedef struct kin_rerank_way {
 typedef struct kin_rerank {
     kin_rerank_way image, text; /* image retrieval (text -> image), text retrieval (image -> text) */
     int64_t pairs;              /* that were scored */
+    double similarity;
 } kin_rerank;
 
 /* How many pairs will be scored at most (pictures without a caption are no queries): what it costs. */
@@ -42,7 +45,7 @@ int64_t kin_rerank_pairs(const kin_rerank_in *in);
 kin_status kin_rerank_run(kin_ctx *cx, const kin_rerank_in *in, kin_rerank *out);
 /* {"image_retrieval_recall@1": after, "..._before", "..._gain", "..._gain_ci95"?, ...for both ways and each
  * K;
- * "..._ceiling", "depth", "pairs"} */
+ * "..._ceiling", "depth", "pairs", "similarity"} */
 json_t *kin_rerank_json(kin_ctx *cx, const kin_rerank *r);
 
 /* A judge as a kin_pair_fn: self is one of these. Of two numbers the second less the first. A judge of more

@@ -236,16 +236,19 @@ static double element(const kin_stepper *s, const void *rows, int64_t i)
     return (double)((const float *)rows)[i];
 }
 
-/* Rows of embeddings as floats on the host. */
-static void bring_home(const kin_stepper *s, const void *from, int64_t n, float *to)
+/* Embeddings of a batch on the host, to tell which pairs are hard: those that were made before, or the
+ * towers run once more. */
+static kin_status look(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run)
 {
     kin_backend *b = s->programs->backend;
-    const int64_t width = s->programs->cfg.embed_dim, row_bytes = width * (int64_t)real_size(s);
-    for (int64_t i = 0; i < n; i += ROWS) {
-        const int64_t now = kin_min64(ROWS, n - i);
-        b->download(b, s->rows, (const char *)from + i * row_bytes, now * row_bytes);
-        for (int64_t k = 0; k < now * width; k++) to[i * width + k] = (float)element(s, s->rows, k);
+    const int64_t width = s->programs->cfg.embed_dim;
+    if (!p->image_features) {
+        KIN_TRY(run_images(cx, s, p, run, EMBED));
+        KIN_TRY(kin_download_floats(cx, b, s->image_embedding, p->n * width, s->image_rows));
     }
+    if (p->text_features) return KIN_OK;
+    KIN_TRY(run_texts(cx, s, p, run, EMBED));
+    return kin_download_floats(cx, b, s->text_embedding, p->n * width, s->text_rows);
 }
 
 static kin_status run_fused(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, const kin_run *run, double *loss)
@@ -253,16 +256,9 @@ static kin_status run_fused(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, con
     kin_params *w = s->programs->params;
     const int at = kin_params_find(w, "logit_scale");
     float scale = 0.0f;
-    const float *image = s->image_rows, *text = s->text_rows;
-    if (p->image_features) {
-        image = p->image_features;
-        text = p->text_features;
-    } else if (s->fused->cfg.wiring.hard) {
-        KIN_TRY(run_images(cx, s, p, *run, EMBED));
-        KIN_TRY(run_texts(cx, s, p, *run, EMBED));
-        bring_home(s, s->image_embedding, p->n, s->image_rows);
-        bring_home(s, s->text_embedding, p->n, s->text_rows);
-    }
+    const float *image = p->image_features ? p->image_features : s->image_rows,
+                *text = p->text_features ? p->text_features : s->text_rows;
+    if (s->fused->cfg.wiring.hard) KIN_TRY(look(cx, s, p, *run));
     s->fused->meanwhile = s->meanwhile;
     s->fused->user = s->user;
     if (s->fused->cfg.wiring.hard && at >= 0) KIN_TRY(kin_param_get(cx, w, at, false, &scale));
@@ -307,9 +303,11 @@ kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengt
     kin_programs *p = s->programs;
     if (teaches(s)) prepare_teacher(cx, s, lengths, texts);
     if (s->fused) {
-        const bool runs_towers = s->fused->cfg.wiring.hard && !s->fused->cfg.wiring.want.features;
-        if (runs_towers) kin_programs_get(cx, p, KIN_TASK_IMAGES, true, s->chunk, 0, 0);
-        if (runs_towers) kin_programs_get(cx, p, KIN_TASK_TEXTS, true, 0, s->chunk, total(lengths, texts));
+        const bool hard = s->fused->cfg.wiring.hard;
+        const kin_fused_want *want = &s->fused->cfg.wiring.want;
+        if (hard && !want->image_made) kin_programs_get(cx, p, KIN_TASK_IMAGES, true, s->chunk, 0, 0);
+        if (hard && !want->text_made)
+            kin_programs_get(cx, p, KIN_TASK_TEXTS, true, 0, s->chunk, total(lengths, texts));
         return kin_fused_stepper_prepare(cx, s->fused, total(lengths, texts), texts);
     }
     if (s->chunk >= s->batch) {

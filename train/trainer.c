@@ -130,32 +130,61 @@ static kin_augment augment_of(const kin_config *c)
         .crop_min = c->crop_min, .flip = c->flip, .jitter = c->jitter, .grey = c->grey, .erase = c->erase};
 }
 
-/* Towers that give a picture the same embedding in every step: nothing of them learns, nothing is drawn. */
-static bool steady(const kin_trainer *t)
+/* Towers that make the same of a picture, of a text, in every step: nothing of them learns, nothing is drawn. A
+ * teacher looks at pixels. */
+static kin_steady steady(const kin_trainer *t)
 {
     const kin_config *c = t->cfg;
-    const kin_model_cfg *m = &t->model->cfg;
+    const kin_vision_cfg *v = &t->model->cfg.vision;
+    const kin_trunk_cfg *text = &t->model->cfg.text.trunk;
     const kin_augment a = augment_of(c);
-    const bool drawn = a.crop_min < 1.0 || kin_augment_changes(&a) || m->vision.patch_dropout > 0.0f ||
-                       m->vision.trunk.dropout > 0.0f || m->vision.trunk.drop_path > 0.0f ||
-                       m->text.trunk.dropout > 0.0f || m->text.trunk.drop_path > 0.0f;
-    return kin_features_fit(t->model) && !drawn && c->negatives == 0 && c->captions == 1 &&
-           c->drop_text == 0.0;
+    kin_steady s = kin_features_fit(t->model);
+    if (a.crop_min < 1.0 || kin_augment_changes(&a) || v->patch_dropout > 0.0f || v->trunk.dropout > 0.0f ||
+        v->trunk.drop_path > 0.0f || c->loss_mim > 0.0)
+        s.images = false;
+    if (text->dropout > 0.0f || text->drop_path > 0.0f || c->negatives > 0 || c->captions > 1 ||
+        c->drop_text > 0.0 || c->loss_mlm > 0.0)
+        s.texts = false;
+    s.texts = s.texts && s.images;
+    if (c->distill > 0.0 && !s.texts) s.images = false;
+    return s;
 }
 
-static kin_status open_features(kin_ctx *cx, kin_trainer *t)
+/* What they make of the data is kept where there is room for it. */
+static kin_status settle_features(kin_ctx *cx, kin_trainer *t, kin_steady *of)
+{
+    const double need = (double)kin_features_bytes(t->model, t->train, *of), have = (double)kin_memory_available();
+    if (of->images && of->texts && t->cfg->distill > 0.0)
+        return kin_fail(cx, KIN_ARG, "distill = %g, but no tower learns: there is nothing to teach",
+                        t->cfg->distill);
+    if (!of->images || have <= 0.0 || need <= have) return KIN_OK;
+    kin_log(cx, KIN_INFO,
+            "the tower of pictures does not learn, but what it makes of all of them takes %.1f GiB, and %.1f are "
+            "free: it runs in every step",
+            need / 1073741824.0, have / 1073741824.0);
+    *of = (kin_steady){0};
+    return KIN_OK;
+}
+
+static kin_status open_features(kin_ctx *cx, kin_trainer *t, kin_steady of)
 {
     kin_embedder e = {0};
     t->features = kin_alloc0(cx, 1, sizeof *t->features);
     if (t->features && kin_embedder_open(cx, &e, t->model, &t->programs, t->cfg->eval_batch) == KIN_OK)
-        kin_features_open(cx, t->features, &e, t->train, t->cfg->batch, t->cfg->dry_run);
+        kin_features_open(cx, t->features, &e, t->train, t->cfg->batch, of, t->cfg->dry_run);
     kin_embedder_close(&e);
     KIN_TRY(cx->status);
     if (t->cfg->dry_run) return KIN_OK;
-    kin_log(
-        cx, KIN_INFO,
-        "no tower learns: %lld pictures and %lld texts were embedded once (%.1f s), steps read embeddings",
-        (long long)t->train->items, (long long)t->train->captions, t->features->seconds);
+    if (of.texts)
+        kin_log(cx, KIN_INFO,
+                "no tower learns: %lld pictures and %lld texts were embedded once (%.1f s), steps read embeddings",
+                (long long)t->train->items, (long long)t->train->captions, t->features->seconds);
+    else
+        kin_log(cx, KIN_INFO,
+                "the tower of pictures does not learn: it ran once over %lld pictures (%.1f s, %.1f MiB), steps "
+                "read what it made of them",
+                (long long)t->train->items, t->features->seconds,
+                (double)kin_features_bytes(t->model, t->train, of) / 1048576.0);
     return KIN_OK;
 }
 
@@ -178,13 +207,11 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
     if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
     if (c->loss_cls > 0.0 && m->heads.many)
         t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
-    const bool features = steady(t);
-    if (features && c->distill > 0.0)
-        return kin_fail(cx, KIN_ARG, "distill = %g, but no tower learns: there is nothing to teach",
-                        c->distill);
-    if (features && !*c->resume) KIN_TRY(open_features(cx, t));
+    kin_steady made = steady(t);
+    KIN_TRY(settle_features(cx, t, &made));
+    if (made.images && !*c->resume) KIN_TRY(open_features(cx, t, made));
     const kin_fused_cfg f = {
-        .wiring = {.want.features = features,
+        .wiring = {.want = {.image_made = made.images, .text_made = made.texts},
                    .hard = c->loss_itm > 0.0 && (automatic ? kin_fusions[m->fusion.kind].towers
                                                            : strcmp(c->itm_negatives, "hard") == 0),
                    .mlm_rate = c->mlm_rate,
@@ -215,6 +242,7 @@ kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b)
                        .off = b->off,
                        .image_of = b->image_of,
                        .image_features = t->features ? t->features->image_rows : NULL,
+                       .image_states = t->features ? t->features->state_rows : NULL,
                        .text_features = t->features ? t->features->text_rows : NULL,
                        .labels = t->labels,
                        .targets = t->targets};
@@ -415,7 +443,7 @@ kin_loader_cfg kin_trainer_loader(const kin_trainer *t)
 static kin_status open_cache(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
-    if (!*c->cache || t->features) return KIN_OK; /* steps that read embeddings read no pictures */
+    if (!*c->cache || t->features) return KIN_OK; /* steps that read features read no pictures */
     const kin_loader_cfg l = kin_trainer_loader(t);
     const kin_cache_cfg cfg = {.data = t->train,
                                .preprocess = l.preprocess,
@@ -450,7 +478,10 @@ kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg)
     if (*cfg->resume) {
         KIN_TRY(kin_checkpoint_load(cx, cfg->resume, t->model, &t->optim, &t->state));
         kin_log(cx, KIN_INFO, "going on from step %lld of %s", (long long)t->state.step, cfg->resume);
-        if (t->stepper.fused && t->stepper.fused->cfg.wiring.want.features) KIN_TRY(open_features(cx, t));
+        if (t->stepper.fused && t->stepper.fused->cfg.wiring.want.image_made) {
+            const bool texts = t->stepper.fused->cfg.wiring.want.text_made;
+            KIN_TRY(open_features(cx, t, (kin_steady){.images = true, .texts = texts}));
+        }
     }
     return open_loader(cx, t);
 }

@@ -51,7 +51,7 @@ typedef struct kin_trainer {
     kin_loader *loader;
     kin_lr lr;
     kin_state state;
-    kin_features *features; /* of towers that do not learn; NULL: pictures are read and towers run */
+    kin_features *features; /* of towers that do not learn; NULL: pictures are read and both towers run */
     int32_t *labels;        /* [batch] of labelled data, loss.cls */
     float *targets;         /* [batch, classes] where several answers may be right */
 } kin_trainer;

@@ -54,8 +54,10 @@ static kin_status check(kin_ctx *cx, const kin_wiring *w)
         return kin_fail(cx, KIN_UNSUPPORTED,
                         "loss.mim tells hidden patches, and patch-drop takes patches away: one "
                         "of the two");
-    if (w->cfg.want.features && w->cfg.drop_text > 0.0)
-        return kin_fail(cx, KIN_INTERNAL, "features of a text that is not there");
+    if (w->cfg.want.text_made && (w->cfg.drop_text > 0.0 || w->cfg.want.head[KIN_MLM]))
+        return kin_fail(cx, KIN_INTERNAL, "texts that are drawn anew were not made before");
+    if (w->cfg.want.image_made && w->cfg.want.head[KIN_MIM])
+        return kin_fail(cx, KIN_INTERNAL, "pictures that are drawn anew were not made before");
     if (w->cfg.want.head[KIN_MLM] && m->text.vocab < 4)
         return kin_fail(cx, KIN_ARG, "loss.mlm needs words: the vocabulary has %lld",
                         (long long)m->text.vocab);

@@ -26,10 +26,9 @@ typedef struct kin_pairs {
     const int32_t
         *image_of; /* [texts - n] the picture that text n + k is false of, -1: of none; NULL: not known */
     const int32_t *labels; /* [n] class of picture i and text i together; NULL: not labelled */
-    const float *image_features,
-        *text_features; /* [n, E], [texts, E] instead of images (and, with their towers, ids) */
-    const float *image_states, *text_states; /* [n * T, W], [tokens, W]: rows that the towers made before;
-                                                only where the program wants states (nn/fused.h) */
+    const float *image_features, *text_features; /* [n, E], [texts, E] that the towers made before; */
+    const float *image_states, *text_states;     /* [n * T, W], [tokens, W] and their rows, each where the
+                                                    program has it as input (kin_fused_want) */
     const float *targets; /* [n, classes] the same where several may be right; NULL: labels alone */
 } kin_pairs;
 
