@@ -125,9 +125,35 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One text put to n pictures. Two towers have met the pictures before; what looks at pairs meets them now. */
-static kin_status ask(kin_ctx *cx, subject *s, const char *text, const uint8_t *pixels, int64_t n, float *out,
-                      double *flops)
+/* Pictures that a text is put to, and what towers made of them before it came: two towers search in embeddings,
+ * a fusion begins with rows (late: embeddings). What has no towers begins with pixels. */
+typedef struct shelf {
+    int64_t n;
+    uint8_t *pixels;
+    float *embedding, *states;
+} shelf;
+
+static kin_status fill_shelf(kin_ctx *cx, subject *s, shelf *k)
+{
+    kin_embedder *e = &s->session.embedder;
+    const kin_model_cfg *m = &s->session.model->cfg;
+    const int64_t side = s->session.model->preprocess.size;
+    const bool towers = kin_fusions[m->fusion.kind].towers;
+    int64_t item[BATCH];
+    kin_dataset *set = open_gallery(cx, s->d);
+    k->n = set ? kin_min64(set->items, BATCH) : 0;
+    for (int64_t i = 0; i < k->n; i++) item[i] = i;
+    if (!towers) k->pixels = kin_alloc(cx, BATCH * side * side, 3);
+    if (towers) k->embedding = kin_alloc(cx, BATCH * m->embed_dim, sizeof *k->embedding);
+    if (kin_has_states(m)) k->states = kin_alloc(cx, BATCH * kin_states_of(m), sizeof *k->states);
+    if (set && k->pixels) kin_read_pictures(cx, e, set, item, k->n, k->pixels);
+    if (set && k->embedding) kin_embed_picture_states(cx, e, set, 0, k->n, k->embedding, k->states, NULL);
+    kin_dataset_close(set);
+    return cx->status;
+}
+
+/* One text put to them. */
+static kin_status ask(kin_ctx *cx, subject *s, const shelf *k, const char *text, float *out, double *flops)
 {
     static const int32_t none[BATCH];
     kin_embedder *e = &s->session.embedder;
@@ -135,17 +161,27 @@ static kin_status ask(kin_ctx *cx, subject *s, const char *text, const uint8_t *
     const kin_program *p;
     if (j->embedder) {
         int32_t image[BATCH];
-        for (int32_t i = 0; i < n; i++) image[i] = i;
-        KIN_TRY(kin_fused_judge_pairs(cx, j, pixels, n, &text, 1, image, none, n, out));
-        kin_fused_sizes z = j->wiring.now;
-        z.images = z.texts = z.pairs = e->batch;
-        p = kin_programs_fused(cx, e->programs, false, &j->want, &z);
+        for (int32_t i = 0; i < k->n; i++) image[i] = i;
+        const int64_t ids =
+            kin_tokenizer_encode(cx, e->model->tokenizer, text, j->model.text.context, j->ids);
+        if (ids < 0) return cx->status;
+        j->off[0] = 0;
+        j->off[1] = (int32_t)ids;
+        const kin_pairs pairs = {.n = k->n,
+                                 .texts = 1,
+                                 .images = k->pixels,
+                                 .ids = j->ids,
+                                 .off = j->off,
+                                 .image_features = k->embedding,
+                                 .image_states = k->states};
+        KIN_TRY(kin_fused_judge_run(cx, j, &pairs, image, none, k->n, out));
+        p = j->program;
         *flops = 0;
     } else {
         const int64_t width = e->model->cfg.embed_dim;
         KIN_TRY(kin_embed_texts(cx, e, &text, 1, out));
         p = kin_programs_get(cx, e->programs, KIN_TASK_TEXTS, false, 0, e->batch, e->off[1]);
-        *flops = 2.0 * (double)(width * n);
+        *flops = 2.0 * (double)(width * k->n);
     }
     if (p) *flops += kin_program_cost(p, 0).flops;
     return cx->status;
@@ -153,18 +189,14 @@ static kin_status ask(kin_ctx *cx, subject *s, const char *text, const uint8_t *
 
 static kin_status cost(kin_ctx *cx, subject *s)
 {
-    kin_dataset *set = open_gallery(cx, s->d);
-    const int64_t side = s->session.model->preprocess.size, n = set ? kin_min64(set->items, BATCH) : 0;
     const int64_t room = kin_max64(s->judge.width * BATCH, s->session.model->cfg.embed_dim);
-    uint8_t *pixels = kin_alloc(cx, BATCH * side * side, 3);
     float *out = kin_alloc(cx, room, sizeof *out);
     double seconds[TIMES], flops = 0;
-    int64_t item[BATCH];
-    for (int64_t i = 0; i < n; i++) item[i] = i;
-    if (set && pixels && out && kin_read_pictures(cx, &s->session.embedder, set, item, n, pixels) == KIN_OK)
+    shelf k = {0};
+    if (out && fill_shelf(cx, s, &k) == KIN_OK)
         for (int i = -1; i < TIMES && cx->status == KIN_OK; i++) { /* the first one compiles */
             const double before = kin_now();
-            ask(cx, s, set->caption[0], pixels, n, out, &flops);
+            ask(cx, s, &k, "a red circle left of a blue square", out, &flops);
             if (i >= 0) seconds[i] = kin_now() - before;
         }
     if (cx->status == KIN_OK) {
@@ -172,9 +204,10 @@ static kin_status cost(kin_ctx *cx, subject *s)
         json_object_set_new(s->out, "ms", json_real(1e3 * seconds[TIMES / 2]));
         json_object_set_new(s->out, "flops", json_real(flops));
     }
-    free(pixels);
+    free(k.pixels);
+    free(k.embedding);
+    free(k.states);
     free(out);
-    kin_dataset_close(set);
     return cx->status;
 }
 

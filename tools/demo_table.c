@@ -205,7 +205,7 @@ static void fill_all(grid g[GRIDS], const json_t *rows)
          rows, DEMO_MISSING);
     fill_costs(
         &g[3],
-        "What it takes (a query: one text put to 64 pictures; those of two towers are embedded before)",
+        "What it takes (a query: one text put to 64 pictures, which the towers have seen before; joint has none)",
         rows);
 }
 

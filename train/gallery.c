@@ -5,14 +5,17 @@
 
 bool kin_gallery_fits(const kin_fused_judge *j)
 {
-    return kin_has_states(&j->model) && j->width <= 2;
+    return kin_fusions[j->model.fusion.kind].towers && j->width <= 2;
 }
 
 int64_t kin_gallery_bytes(const kin_fused_judge *j, const kin_dataset *d)
 {
-    const int64_t text = j->model.text.context * kin_states_width(&j->model, true);
+    const bool rows = kin_has_states(&j->model);
+    const int64_t image = rows ? kin_states_of(&j->model) : j->model.embed_dim;
+    const int64_t text =
+        rows ? j->model.text.context * kin_states_width(&j->model, true) : j->model.embed_dim;
     int64_t images, texts, bytes;
-    if (!kin_mul(d->items, kin_states_of(&j->model), &images) || !kin_mul(d->captions, text, &texts) ||
+    if (!kin_mul(d->items, image, &images) || !kin_mul(d->captions, text, &texts) ||
         !kin_mul(images + texts, (int64_t)sizeof(float), &bytes))
         return INT64_MAX;
     return bytes;
@@ -22,6 +25,7 @@ static kin_status look_at_all(kin_ctx *cx, kin_gallery *g)
 {
     kin_embedder *e = g->judge->embedder;
     const int64_t items = g->data->items, width = g->judge->model.embed_dim;
+    if (!g->rows) return kin_embed_pictures(cx, e, g->data, 0, items, g->image, NULL);
     float *embedding = kin_alloc(cx, e->batch * width, sizeof *embedding); /* not asked for here */
     for (int64_t from = 0; embedding && from < items && cx->status == KIN_OK; from += e->batch)
         kin_embed_picture_states(cx, e, g->data, from, kin_min64(e->batch, items - from), embedding,
@@ -34,6 +38,7 @@ static kin_status read_all(kin_ctx *cx, kin_gallery *g)
 {
     kin_embedder *e = g->judge->embedder;
     const int64_t captions = g->data->captions;
+    if (!g->rows) return kin_embed_texts(cx, e, g->data->caption, captions, g->text);
     for (int64_t from = 0; from < captions; from += e->batch) {
         const int64_t n = kin_min64(e->batch, captions - from), first = g->off[from];
         const int64_t tokens = g->off[from + n] - first;
@@ -74,19 +79,22 @@ kin_status kin_gallery_open(kin_ctx *cx, kin_gallery *g, kin_fused_judge *j, con
 {
     const double began = kin_now();
     const int64_t batch = j->embedder->batch, context = j->model.text.context;
+    const bool rows = kin_has_states(&j->model);
     *g = (kin_gallery){.judge = j,
                        .data = d,
-                       .image_row = kin_states_of(&j->model),
-                       .text_row = kin_states_width(&j->model, true)};
+                       .rows = rows,
+                       .image_row = rows ? kin_states_of(&j->model) : j->model.embed_dim,
+                       .text_row = rows ? kin_states_width(&j->model, true) : j->model.embed_dim};
     const kin_backend *b = j->embedder->programs->backend;
     if (!b->host || b->real != KIN_F32)
         return kin_fail(cx, KIN_UNSUPPORTED, "%s: a gallery is kept in the processor's memory, in f32",
                         b->name);
     KIN_TRY(encode(cx, g));
     g->image = kin_alloc(cx, d->items * g->image_row, sizeof *g->image);
-    g->text = kin_alloc(cx, kin_max64(1, g->off[d->captions]) * g->text_row, sizeof *g->text);
+    g->text =
+        kin_alloc(cx, kin_max64(1, rows ? g->off[d->captions] : d->captions) * g->text_row, sizeof *g->text);
     g->images = kin_alloc(cx, batch * g->image_row, sizeof *g->images);
-    g->texts = kin_alloc(cx, batch * context * g->text_row, sizeof *g->texts);
+    g->texts = kin_alloc(cx, batch * (rows ? context : 1) * g->text_row, sizeof *g->texts);
     g->question_ids = kin_alloc(cx, batch * context, sizeof *g->question_ids);
     g->question_off = kin_alloc(cx, batch + 1, sizeof *g->question_off);
     g->which = kin_alloc(cx, 2 * batch, sizeof *g->which);
@@ -119,8 +127,9 @@ static void add_text(kin_gallery *g, int64_t caption, kin_pairs *p)
 {
     const size_t from = (size_t)g->off[caption], n = (size_t)(g->off[caption + 1] - g->off[caption]);
     const size_t at = (size_t)g->question_off[p->texts], row = (size_t)g->text_row;
+    const size_t to_row = g->rows ? at : (size_t)p->texts, from_row = g->rows ? from : (size_t)caption;
     memcpy(g->question_ids + at, g->ids + from, n * sizeof *g->ids);
-    memcpy(g->texts + at * row, g->text + from * row, n * row * sizeof *g->texts);
+    memcpy(g->texts + to_row * row, g->text + from_row * row, (g->rows ? n : 1) * row * sizeof *g->texts);
     g->question_off[++p->texts] = (int32_t)(at + n);
 }
 
@@ -130,8 +139,9 @@ static kin_status ask(kin_ctx *cx, kin_gallery *g, const int64_t *image, const i
 {
     const int64_t batch = g->judge->embedder->batch;
     int32_t *images = g->which, *texts = g->which + batch;
-    kin_pairs p = {
-        .ids = g->question_ids, .off = g->question_off, .image_states = g->images, .text_states = g->texts};
+    kin_pairs p = {.ids = g->question_ids, .off = g->question_off};
+    *(g->rows ? &p.image_states : &p.image_features) = g->images;
+    *(g->rows ? &p.text_states : &p.text_features) = g->texts;
     g->question_off[0] = 0;
     for (int64_t i = 0; i < n; i++) {
         if (i == 0 || image[i] != image[i - 1]) add_picture(g, image[i], &p);

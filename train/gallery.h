@@ -1,6 +1,6 @@
 /* gallery: pairs of a dataset judged by a model with a fusion, whose towers run once over the data and not
- * once a pair: their rows are kept, and fusion alone (for xattn the keys and values of a picture among it) is
- * computed from them. Pairs that come in the order of their pictures share a picture's keys and values: up to
+ * once a pair: their rows (late: their embeddings) are kept, and fusion alone (for xattn the keys and values of
+ * a picture among it) is computed from them. Pairs that come in the order of their pictures share a picture's keys and values: up to
  * a batch of pairs at a time. */
 #ifndef KIN_GALLERY_H
 #define KIN_GALLERY_H
@@ -9,8 +9,9 @@
 typedef struct kin_gallery {
     kin_fused_judge *judge; /* borrowed, its embedder too */
     const kin_dataset *data;
-    int64_t image_row, text_row; /* floats of a picture, of a token */
-    float *image, *text;         /* [items, image_row], [off[captions], text_row] */
+    bool rows;                   /* of the towers are kept; else their embeddings, which have length 1 */
+    int64_t image_row, text_row; /* floats of a picture, of a token (late: of a text) */
+    float *image, *text;         /* [items, image_row], [off[captions], text_row] (late: [captions, text_row]) */
     int32_t *ids;                /* [off[captions]] */
     int64_t *off;                /* [captions + 1] */
     float *images, *texts;       /* of one question: [batch, image_row], [batch * context, text_row] */
@@ -18,7 +19,7 @@ typedef struct kin_gallery {
     double seconds;                               /* that it took to open */
 } kin_gallery;
 
-/* Can it be kept? Fusions that read rows of towers: xattn, mmt, experts. */
+/* Can it be kept? Of fusions with towers: all but joint. */
 bool kin_gallery_fits(const kin_fused_judge *j);
 /* Bytes that it will keep, once the texts are ids: without them, at most. */
 int64_t kin_gallery_bytes(const kin_fused_judge *j, const kin_dataset *d);

@@ -67,8 +67,8 @@ kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs 
 {
     kin_programs *programs = j->embedder->programs;
     kin_fused_want want = j->want;
-    want.image_made = p->image_states != NULL;
-    want.text_made = p->text_states != NULL;
+    want.image_made = p->image_states || p->image_features;
+    want.text_made = p->text_states || p->text_features;
     KIN_TRY(kin_wiring_score(cx, &j->wiring, p, image, pair_text, pairs));
     kin_fused_sizes z = j->wiring.now;
     z.images = z.texts = z.pairs = j->embedder->batch; /* one program for the last batch too */
