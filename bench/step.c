@@ -1,5 +1,6 @@
 /* step: training steps of a model on synthetic pairs: pairs per second, share of the machine's peak, and
- * where the time goes, op by op. step [MODEL [BATCH [STEPS [THREADS [ISA [TOKENS [DEVICE [PRECISION [recompute]]]]]]]]]
+ * where the time goes, op by op.
+ *   step [MODEL [BATCH [STEPS [THREADS [ISA [TOKENS [DEVICE [PRECISION [recompute]]]]]]]]]
  * Captions are as long as COCO's, 8 to 19 ids and 13.5 on average, or all of TOKENS ids (77: nothing is
  * dead). bench/step_torch.py is the same step in PyTorch. */
 #include <omp.h>

@@ -69,7 +69,8 @@ static inline kin_status kin_backend_check(kin_ctx *cx, kin_backend *b)
     return b->check ? b->check(cx, b) : KIN_OK;
 }
 
-/* F32 values of the device as floats on the host, also where they are stored as f64 (core/backend.c). Waits. */
+/* F32 values of the device as floats on the host, also where they are stored as f64 (core/backend.c). Waits.
+ */
 kin_status kin_download_floats(kin_ctx *cx, kin_backend *b, const void *from, int64_t count, float *out);
 
 /* Host memory for arenas: mmap, MADV_HUGEPAGE. Shared by the CPU backends (core/arena.c). NULL also where

@@ -76,7 +76,8 @@ static kin_tower text_tower(kin_graph *g, const kin_model_cfg *m, const kin_fuse
 {
     kin_tower t = {0};
     if (want->text_made && kin_has_states(m))
-        t.rows = states(g, "text states", kin_dim_loose(g, "tokens", z->tokens), 1, kin_states_width(m, true));
+        t.rows =
+            states(g, "text states", kin_dim_loose(g, "tokens", z->tokens), 1, kin_states_width(m, true));
     if (want->text_made && reads_embedding(m, want))
         t.embedding = features(g, "text features", "texts", z->texts, m->embed_dim);
     if (want->text_made) return t;

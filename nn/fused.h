@@ -8,10 +8,10 @@
 typedef struct kin_fused_want {
     bool head[KIN_OBJECTIVES]; /* those that the model has */
     bool losses;               /* and not only logits */
-    /* What the tower of pictures, or of texts, makes was made before (a tower that does not learn): its input is
-     * instead, f32, "image features" [images, E], "text features" [texts, E] of length 1 where embeddings are read
-     * (itc, late), "image states" [images * T, kin_states_width], "text states" [tokens, ...] where its rows are
-     * (kin_has_states). */
+    /* What the tower of pictures, or of texts, makes was made before (a tower that does not learn): its input
+     * is instead, f32, "image features" [images, E], "text features" [texts, E] of length 1 where embeddings
+     * are read (itc, late), "image states" [images * T, kin_states_width], "text states" [tokens, ...] where
+     * its rows are (kin_has_states). */
     bool image_made, text_made;
 } kin_fused_want;
 

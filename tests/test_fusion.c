@@ -102,8 +102,7 @@ static void open_rig_as(rig *r, kin_backend *backend, const technique *t, frozen
     static const char *const of_towers[] = {"visual.*",     "token_embedding*", "positional*",
                                             "transformer*", "ln_final*",        "text_projection"};
     const int freeze = towers == LEARNING ? 0 : towers <= MADE ? 6 : 1;
-    for (int i = 0; i < freeze; i++)
-        assert_true(kin_params_freeze(r->params, of_towers[i]) > 0);
+    for (int i = 0; i < freeze; i++) assert_true(kin_params_freeze(r->params, of_towers[i]) > 0);
     assert_int_equal(kin_params_alloc(&r->cx, r->params, backend, true, false), KIN_OK);
     assert_int_equal(kin_params_init(&r->cx, r->params, 5), KIN_OK);
     /* Nothing at a point where its gradient is zero by symmetry: gates open, biases at work, types apart. */
@@ -307,8 +306,8 @@ static void look(rig *r, const kin_pairs *p, float *image, float *states, float 
     for (int i = 0; i < TEXTS * E; i++) text[i] = (float)out[i];
 }
 
-/* A step over what towers that do not learn made before is the step over pictures (and texts): the loss, every
- * gradient; and the tower is not in its program. */
+/* A step over what towers that do not learn made before is the step over pictures (and texts): the loss,
+ * every gradient; and the tower is not in its program. */
 static void test_features(void **state)
 {
     (void)state;

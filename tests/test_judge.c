@@ -282,7 +282,8 @@ static void test_rerank(void **state)
     in.similarity = 0.5;
     assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_OK);
     for (int k = 0; k < KIN_RECALLS; k++)
-        assert_true(r.image.recall[k].b == plain.image.recall[k] && r.text.recall[k].b == plain.text.recall[k]);
+        assert_true(r.image.recall[k].b == plain.image.recall[k] &&
+                    r.text.recall[k].b == plain.text.recall[k]);
     in.similarity = 0;
     in.score = says_nothing;
     assert_int_equal(kin_rerank_run(&cx, &in, &r), KIN_OK);

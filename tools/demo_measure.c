@@ -125,8 +125,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Pictures that a text is put to, and what towers made of them before it came: two towers search in embeddings,
- * a fusion begins with rows (late: embeddings). What has no towers begins with pixels. */
+/* Pictures that a text is put to, and what towers made of them before it came: two towers search in
+ * embeddings, a fusion begins with rows (late: embeddings). What has no towers begins with pixels. */
 typedef struct shelf {
     int64_t n;
     uint8_t *pixels;

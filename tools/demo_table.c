@@ -203,10 +203,10 @@ static void fill_all(grid g[GRIDS], const json_t *rows)
     fill(&g[1], "Facts of the picture and the text together", rows, DEMO_FACTS);
     fill(&g[2], "AND when every second picture is missing (balanced), without and with modality dropout",
          rows, DEMO_MISSING);
-    fill_costs(
-        &g[3],
-        "What it takes (a query: one text put to 64 pictures, which the towers have seen before; joint has none)",
-        rows);
+    fill_costs(&g[3],
+               "What it takes (a query: one text put to 64 pictures, which the towers have seen before; "
+               "joint has none)",
+               rows);
 }
 
 /* ---- files ---- */

@@ -53,8 +53,8 @@ static kin_program *text_program(kin_ctx *cx, kin_embedder *e, const char *const
 
 static kin_program *image_program(kin_ctx *cx, kin_embedder *e, bool states)
 {
-    return kin_programs_get(cx, e->programs, states ? KIN_TASK_IMAGE_STATES : KIN_TASK_IMAGES, false, e->batch,
-                            0, 0);
+    return kin_programs_get(cx, e->programs, states ? KIN_TASK_IMAGE_STATES : KIN_TASK_IMAGES, false,
+                            e->batch, 0, 0);
 }
 
 int64_t kin_states_of(const kin_model_cfg *m)
@@ -94,7 +94,8 @@ static kin_status run_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images
     KIN_TRY(room_for_states(cx, e));
     KIN_TRY(kin_program_bind(cx, p, "states", e->states));
     KIN_TRY(finish(cx, e, p, &run, n, out));
-    return kin_download_floats(cx, e->programs->backend, e->states, n * kin_states_of(&e->model->cfg), states);
+    return kin_download_floats(cx, e->programs->backend, e->states, n * kin_states_of(&e->model->cfg),
+                               states);
 }
 
 kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
@@ -206,8 +207,8 @@ static kin_status read_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset 
     return rc;
 }
 
-kin_status kin_embed_picture_states(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
-                                    float *out, float *states, bool *bad)
+kin_status kin_embed_picture_states(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from,
+                                    int64_t n, float *out, float *states, bool *bad)
 {
     const int64_t width = e->model->cfg.embed_dim, all = states ? kin_states_of(&e->model->cfg) : 0;
     for (int64_t i = 0; i < n; i += e->batch) {
@@ -246,8 +247,7 @@ kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, floa
         if (bad[i] && first < 0) first = i;
         if (bad[i] || kept++ == i) continue;
         memcpy(out + (size_t)(kept - 1) * row, out + (size_t)i * row, row * sizeof *out);
-        if (states)
-            memcpy(states + (size_t)(kept - 1) * all, states + (size_t)i * all, all * sizeof *states);
+        if (states) memcpy(states + (size_t)(kept - 1) * all, states + (size_t)i * all, all * sizeof *states);
     }
     const kin_ctx why = first >= 0 && cx->status == KIN_OK ? why_broken(e, d, first) : (kin_ctx){0};
     if (cx->status == KIN_OK && kept == 0)

@@ -38,14 +38,14 @@ kin_status kin_embed_pictures(kin_ctx *cx, kin_embedder *e, const kin_dataset *d
                               float *out, bool *bad);
 /* The same, and the rows that the image tower ends with: states [n, kin_states_of]. Models whose fusion reads
  * them (kin_has_states). */
-kin_status kin_embed_picture_states(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from, int64_t n,
-                                    float *out, float *states, bool *bad);
+kin_status kin_embed_picture_states(kin_ctx *cx, kin_embedder *e, const kin_dataset *d, int64_t from,
+                                    int64_t n, float *out, float *states, bool *bad);
 int64_t kin_states_of(const kin_model_cfg *m); /* floats of a picture's rows */
 /* These items, decoded and preprocessed on all threads: pixels [n, S, S, 3]. The first that cannot be read is
  * an error. */
 kin_status kin_read_pictures(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
                              int64_t n, uint8_t *pixels);
-/* All of a dataset's pictures, out [items, E] and, unless NULL, states [items, kin_states_of]: broken ones are
- * taken out of it with their captions, and told (the first by name). KIN_FORMAT when none is left. */
+/* All of a dataset's pictures, out [items, E] and, unless NULL, states [items, kin_states_of]: broken ones
+ * are taken out of it with their captions, and told (the first by name). KIN_FORMAT when none is left. */
 kin_status kin_embed_readable(kin_ctx *cx, kin_embedder *e, kin_dataset *d, float *out, float *states);
 #endif

@@ -32,7 +32,8 @@ int64_t kin_features_bytes(const kin_model *m, const kin_dataset *d, kin_steady 
     const int64_t row = (m->cfg.embed_dim + row_of(m)) * (int64_t)sizeof(float);
     const int64_t caption = of.texts ? m->cfg.embed_dim * (int64_t)sizeof(float) : 0;
     int64_t images, texts;
-    if (!kin_mul(d->items, row, &images) || !kin_mul(d->captions, caption, &texts) || images > INT64_MAX - texts)
+    if (!kin_mul(d->items, row, &images) || !kin_mul(d->captions, caption, &texts) ||
+        images > INT64_MAX - texts)
         return INT64_MAX;
     return images + texts;
 }

@@ -11,8 +11,8 @@ typedef struct kin_steady {
 } kin_steady;
 
 typedef struct kin_features {
-    kin_steady of;                              /* texts only with images */
-    float *image, *states, *text;               /* [items, E], [items, row], [captions, E]; embeddings of length 1 */
+    kin_steady of;                /* texts only with images */
+    float *image, *states, *text; /* [items, E], [items, row], [captions, E]; embeddings of length 1 */
     float *image_rows, *state_rows, *text_rows; /* [batch, ...] of the last batch */
     int64_t width, row;                         /* E; floats of a picture's rows, 0: not kept */
     double seconds;                             /* that it took; looked at only: that it would take */

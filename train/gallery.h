@@ -1,7 +1,7 @@
 /* gallery: pairs of a dataset judged by a model with a fusion, whose towers run once over the data and not
- * once a pair: their rows (late: their embeddings) are kept, and fusion alone (for xattn the keys and values of
- * a picture among it) is computed from them. Pairs that come in the order of their pictures share a picture's keys and values: up to
- * a batch of pairs at a time. */
+ * once a pair: their rows (late: their embeddings) are kept, and fusion alone (for xattn the keys and values
+ * of a picture among it) is computed from them. Pairs that come in the order of their pictures share a
+ * picture's keys and values: up to a batch of pairs at a time. */
 #ifndef KIN_GALLERY_H
 #define KIN_GALLERY_H
 #include "train/judge_fused.h"
@@ -11,10 +11,10 @@ typedef struct kin_gallery {
     const kin_dataset *data;
     bool rows;                   /* of the towers are kept; else their embeddings, which have length 1 */
     int64_t image_row, text_row; /* floats of a picture, of a token (late: of a text) */
-    float *image, *text;         /* [items, image_row], [off[captions], text_row] (late: [captions, text_row]) */
-    int32_t *ids;                /* [off[captions]] */
-    int64_t *off;                /* [captions + 1] */
-    float *images, *texts;       /* of one question: [batch, image_row], [batch * context, text_row] */
+    float *image, *text;   /* [items, image_row], [off[captions], text_row] (late: [captions, text_row]) */
+    int32_t *ids;          /* [off[captions]] */
+    int64_t *off;          /* [captions + 1] */
+    float *images, *texts; /* of one question: [batch, image_row], [batch * context, text_row] */
     int32_t *question_ids, *question_off, *which; /* [batch * context], [batch + 1], [2 batch] */
     double seconds;                               /* that it took to open */
 } kin_gallery;

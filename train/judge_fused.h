@@ -32,8 +32,8 @@ kin_status kin_fused_judge_pairs(kin_ctx *cx, kin_fused_judge *j, const uint8_t 
                                  const char *const *text, int64_t texts, const int32_t *image,
                                  const int32_t *pair_text, int64_t pairs, float *out);
 
-/* The same of texts that are ids already, and of what the towers made of pictures, of texts before, where p has
- * it (kin_fused_want). */
+/* The same of texts that are ids already, and of what the towers made of pictures, of texts before, where p
+ * has it (kin_fused_want). */
 kin_status kin_fused_judge_run(kin_ctx *cx, kin_fused_judge *j, const kin_pairs *p, const int32_t *image,
                                const int32_t *pair_text, int64_t pairs, float *out);
 

@@ -107,8 +107,9 @@ static void bill(const kin_trainer *t, kin_plan *out)
                             kin_pages_resident(g->scratch, g->scratch_bytes);
     const int64_t pictures = out->cache.ready ? kin_pages_resident(out->cache.mapped, out->cache.bytes) : 0;
     out->libraries = kin_max64(0, kin_resident() - touched - pictures - out->host);
-    out->needs.of[KIN_BYTES] = (double)(out->param + out->act + out->scratch + out->host + out->libraries +
-                                        out->features + out->evaluation + (out->cache.memory ? out->cache.bytes : 0));
+    out->needs.of[KIN_BYTES] =
+        (double)(out->param + out->act + out->scratch + out->host + out->libraries + out->features +
+                 out->evaluation + (out->cache.memory ? out->cache.bytes : 0));
 }
 
 /* Would this machine kill the process? Only memory that the backend takes from the machine is asked about. */

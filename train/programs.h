@@ -17,9 +17,9 @@ typedef enum kin_task {
     KIN_TASK_IMAGE_STATES, /* forward of the image tower: output embedding and "states", its rows in f32
                               (nn/fused.h) */
     KIN_TASK_TEXT_STATES,  /* of the text tower: output "states" */
-    KIN_TASK_FUSED, /* pairs: see kin_programs_fused */
-    KIN_TASK_LOSS   /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
-                       "grad images", "grad texts" */
+    KIN_TASK_FUSED,        /* pairs: see kin_programs_fused */
+    KIN_TASK_LOSS          /* inputs images, texts (embeddings); output loss; seed "d loss"; their gradients
+                              "grad images", "grad texts" */
 } kin_task;
 
 typedef struct kin_compiled kin_compiled;

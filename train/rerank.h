@@ -22,8 +22,8 @@ typedef struct kin_rerank_in {
     int64_t depth;          /* candidates of a query */
     kin_pair_fn score;
     void *self;
-    double similarity; /* what the first stage's cosine counts: the order is by score + similarity * cosine (BLIP,
-                          Li et al. 2022, takes 1; 0: the judge alone, ALBEF) */
+    double similarity; /* what the first stage's cosine counts: the order is by score + similarity * cosine
+                          (BLIP, Li et al. 2022, takes 1; 0: the judge alone, ALBEF) */
     int64_t resamples; /* of the bootstrap; 0: no intervals */
 } kin_rerank_in;
 

@@ -130,8 +130,8 @@ static kin_augment augment_of(const kin_config *c)
         .crop_min = c->crop_min, .flip = c->flip, .jitter = c->jitter, .grey = c->grey, .erase = c->erase};
 }
 
-/* Towers that make the same of a picture, of a text, in every step: nothing of them learns, nothing is drawn. A
- * teacher looks at pixels. */
+/* Towers that make the same of a picture, of a text, in every step: nothing of them learns, nothing is drawn.
+ * A teacher looks at pixels. */
 static kin_steady steady(const kin_trainer *t)
 {
     const kin_config *c = t->cfg;
@@ -153,15 +153,17 @@ static kin_steady steady(const kin_trainer *t)
 /* What they make of the data is kept where there is room for it. */
 static kin_status settle_features(kin_ctx *cx, kin_trainer *t, kin_steady *of)
 {
-    const double need = (double)kin_features_bytes(t->model, t->train, *of), have = (double)kin_memory_available();
+    const double need = (double)kin_features_bytes(t->model, t->train, *of),
+                 have = (double)kin_memory_available();
     if (of->images && of->texts && t->cfg->distill > 0.0)
         return kin_fail(cx, KIN_ARG, "distill = %g, but no tower learns: there is nothing to teach",
                         t->cfg->distill);
     if (!of->images || have <= 0.0 || need <= have) return KIN_OK;
-    kin_log(cx, KIN_INFO,
-            "the tower of pictures does not learn, but what it makes of all of them takes %.1f GiB, and %.1f are "
-            "free: it runs in every step",
-            need / 1073741824.0, have / 1073741824.0);
+    kin_log(
+        cx, KIN_INFO,
+        "the tower of pictures does not learn, but what it makes of all of them takes %.1f GiB, and %.1f are "
+        "free: it runs in every step",
+        need / 1073741824.0, have / 1073741824.0);
     *of = (kin_steady){0};
     return KIN_OK;
 }
@@ -177,14 +179,16 @@ static kin_status open_features(kin_ctx *cx, kin_trainer *t, kin_steady of)
     if (t->cfg->dry_run) return KIN_OK;
     if (of.texts)
         kin_log(cx, KIN_INFO,
-                "no tower learns: %lld pictures and %lld texts were embedded once (%.1f s), steps read embeddings",
+                "no tower learns: %lld pictures and %lld texts were embedded once (%.1f s), steps read "
+                "embeddings",
                 (long long)t->train->items, (long long)t->train->captions, t->features->seconds);
     else
-        kin_log(cx, KIN_INFO,
-                "the tower of pictures does not learn: it ran once over %lld pictures (%.1f s, %.1f MiB), steps "
-                "read what it made of them",
-                (long long)t->train->items, t->features->seconds,
-                (double)kin_features_bytes(t->model, t->train, of) / 1048576.0);
+        kin_log(
+            cx, KIN_INFO,
+            "the tower of pictures does not learn: it ran once over %lld pictures (%.1f s, %.1f MiB), steps "
+            "read what it made of them",
+            (long long)t->train->items, t->features->seconds,
+            (double)kin_features_bytes(t->model, t->train, of) / 1048576.0);
     return KIN_OK;
 }
 
