@@ -19,7 +19,7 @@ const demo_row demo_rows[] = {
 const demo_stage demo_stages[] = {
     {"towers", NULL, false, 1},          {"trunk", "towers", false, 1},
     {"swaps", "trunk", true, 1},         {"and", "trunk", true, 1 / 3.0},
-    {"dropout", "trunk", true, 1 / 3.0}, {"xor", "and", true, 1 / 3.0},
+    {"dropout", "trunk", true, 1 / 3.0}, {"xor", "and", true, 2 / 3.0},
     {"count", "trunk", true, 1 / 2.0},   {"questions", "trunk", true, 1},
     {"masked", "trunk", true, 1 / 2.0},  {NULL, NULL, false, 0},
 };
