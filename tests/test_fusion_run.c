@@ -157,6 +157,52 @@ static void plan(const char *model, const char *out)
     kin_config_free(&c);
 }
 
+static void last_loss(void *user, const kin_progress *p)
+{
+    *(double *)user = p->loss;
+}
+
+/* Two towers alone with a frozen one: steps that read what it made are the steps that run it (in chunks it
+ * runs, which gives the same gradient). */
+static void test_frozen_dual(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/kin-fusion-XXXXXX", out[110];
+    assert_non_null(mkdtemp(root));
+    double loss[2] = {0.0, 0.0};
+    for (int chunked = 0; chunked < 2; chunked++) {
+        kin_ctx cx = {0};
+        kin_config c;
+        kin_trainer t;
+        snprintf(out, sizeof out, "%s/%d", root, chunked);
+        assert_int_equal(kin_config_init(&cx, &c), KIN_OK);
+        const char *const keys[][2] = {{"model", "scenes-tiny"},
+                                       {"train-data", "scenes:swaps,count=64,seed=1,size=32"},
+                                       {"batch", "16"},
+                                       {"chunk", chunked ? "8" : "0"},
+                                       {"negatives", "1"},
+                                       {"steps", "4"},
+                                       {"lr", "1e-3"},
+                                       {"log-every", "1"},
+                                       {"threads", "1"},
+                                       {"freeze", "visual.*"},
+                                       {"out", out}};
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) set(&c, keys[i][0], keys[i][1]);
+        if (kin_trainer_open(&cx, &t, &c) != KIN_OK) fail_msg("%s", cx.message);
+        assert_true((t.features != NULL) == !chunked);
+        const kin_observer o = {.user = &loss[chunked], .progress = last_loss};
+        if (kin_trainer_run(&cx, &t, &o) != KIN_OK) fail_msg("%s", cx.message);
+        kin_trainer_close(&t);
+        kin_config_free(&c);
+    }
+    if (!(loss[0] > 0.0 && fabs(loss[0] - loss[1]) < 1e-5 * loss[0]))
+        fail_msg("%.8g from what the tower made, %.8g with the tower", loss[0], loss[1]);
+    kin_ctx cx = {0};
+    char *command = kin_sprintf(&cx, "rm -rf %s", root);
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
 static void test_run(void **state)
 {
     (void)state;
@@ -192,6 +238,6 @@ static void test_run(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run), cmocka_unit_test(test_frozen_dual)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,8 @@ static kin_status open_features(kin_ctx *cx, kin_trainer *t, kin_steady of)
     return KIN_OK;
 }
 
+/* Steps over pairs: where more is asked of them than similar embeddings, and where only the tower of texts
+ * runs. */
 static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
 {
     const kin_config *c = t->cfg;
@@ -202,17 +204,18 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
                         "the evaluation data has no labels, and fusion %s makes no embeddings to search by: "
                         "labelled val-data, or none",
                         kin_fusions[m->fusion.kind].name);
-    if (!asks_pairs(c)) {
-        if (c->loss_itc == 1.0 && c->drop_image == 0.0 && c->drop_text == 0.0) return KIN_OK;
+    const bool alone = !asks_pairs(c);
+    if (alone && (c->loss_itc != 1.0 || c->drop_image > 0.0 || c->drop_text > 0.0))
         return kin_fail(cx, KIN_ARG,
                         "loss.itc, drop-image and drop-text are of runs with loss.itm, loss.mlm, loss.mim or "
                         "loss.cls, and none of these is above 0");
-    }
+    kin_steady made = steady(t);
+    if (alone && (!made.images || t->stepper.chunk < t->stepper.batch)) return KIN_OK;
+    KIN_TRY(settle_features(cx, t, &made));
+    if (alone && !made.images) return KIN_OK;
     if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
     if (c->loss_cls > 0.0 && m->heads.many)
         t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
-    kin_steady made = steady(t);
-    KIN_TRY(settle_features(cx, t, &made));
     if (made.images && !*c->resume) KIN_TRY(open_features(cx, t, made));
     const kin_fused_cfg f = {
         .wiring = {.want = {.image_made = made.images, .text_made = made.texts},
