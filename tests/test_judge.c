@@ -130,6 +130,29 @@ static void test_tasks(void **state)
     double tuned;
     assert_int_equal(kin_tune_threshold(&cx, &j, d, &tuned), KIN_OK);
     assert_true(tuned > 0.2 && tuned < 0.7);
+    /* Of two numbers the larger, or, where a threshold is given, the margin: above all margins all is false.
+     */
+    o = (oracle){.d = d, .width = 2};
+    j.width = 2;
+    m = kin_eval_task(&cx, &j, d, NULL);
+    assert_non_null(m);
+    assert_true(number(m, "accuracy") == 1.0 && !json_object_get(m, "threshold"));
+    json_decref(m);
+    const double high = 1e6;
+    opts = (kin_task_opts){.threshold = &high};
+    o.at = 0;
+    m = kin_eval_task(&cx, &j, d, &opts);
+    assert_non_null(m);
+    assert_true(number(m, "accuracy") == 0.5 && number(m, "threshold") == high && number(m, "auroc") == 1.0);
+    json_decref(m);
+    o.at = 0;
+    assert_int_equal(kin_tune_threshold(&cx, &j, d, &tuned), KIN_OK);
+    opts.threshold = &tuned;
+    o.at = 0;
+    m = kin_eval_task(&cx, &j, d, &opts);
+    assert_non_null(m);
+    assert_true(number(m, "accuracy") == 1.0);
+    json_decref(m);
     kin_dataset_close(d);
 }
 

@@ -188,12 +188,13 @@ static void evals_name_each_other(void **state)
     free(err);
 }
 
-/* A model with heads needs no threshold; beside it a dual encoder is tuned. */
-static void fused_models_are_not_tuned(void **state)
+/* A head of two numbers is tuned as a dual encoder is; one of more classes decides by itself. */
+static void two_numbers_are_tuned(void **state)
 {
     (void)state;
-    static const char said[] = "note: fused/last: the model decides by itself; --tune-split is not used\n";
+    static const char said[] = "note: three/last: the model decides by itself; --tune-split is not used\n";
     static const char *const lines[] = {
+        "eval itm three/last --data scenes:count,count=33,size=32 --split val --tune-split val --bootstrap 0",
         "eval itm fused/last --data scenes:xor,count=32,size=32 --split val --tune-split val --bootstrap 0",
         "eval noise tiny fused/last --data scenes:xor,count=32,size=32 --split val --tune-split val "
         "--bootstrap 0 --steps 1 --noise blur --out noise.json",
@@ -206,9 +207,17 @@ static void fused_models_are_not_tuned(void **state)
         fail_msg("%s", err);
     free(out);
     free(err);
-    for (int i = 0; i < 3; i++) {
+    if (run_kin(
+            "train --model scenes-tiny --model.fusion.kind late --train-data scenes:count,count=96,size=32 "
+            "--batch 16 --steps 1 --loss.itc 0 --loss.cls 1 --out three",
+            &out, &err) != 0)
+        fail_msg("%s", err);
+    free(out);
+    free(err);
+    for (int i = 0; i < 4; i++) {
         if (run_kin(lines[i], &out, &err) != 0) fail_msg("%s", err);
-        assert_int_equal(strstr(err, said) != NULL, i < 2);
+        assert_int_equal(strstr(err, said) != NULL, i == 0);
+        assert_int_equal(strstr(out, "tuned on other data") != NULL, i == 1);
         free(out);
         free(err);
     }
@@ -371,7 +380,7 @@ int main(void)
         cmocka_unit_test(slips_are_explained),        cmocka_unit_test(help_of_a_command),
         cmocka_unit_test(configs_have_names),         cmocka_unit_test(probabilities_are_the_models),
         cmocka_unit_test(misnamed_pictures_are_told), cmocka_unit_test(evals_name_each_other),
-        cmocka_unit_test(fused_models_are_not_tuned), cmocka_unit_test(tasks_ask_their_own_head),
+        cmocka_unit_test(two_numbers_are_tuned),      cmocka_unit_test(tasks_ask_their_own_head),
     };
     return cmocka_run_group_tests_name("newcomer", tests, make_data, remove_scratch);
 }

@@ -110,7 +110,7 @@ static kin_status tune(kin_ctx *cx, const job *j, const char *model, const kin_j
                        double *threshold, const double **use)
 {
     if (!j->tune_split) return KIN_OK;
-    if (judge->width != 1) {
+    if (judge->width > 2) {
         kin_log(cx, KIN_WARN, "%s: the model decides by itself; --tune-split is not used", model);
         return KIN_OK;
     }
@@ -374,7 +374,7 @@ int cmd_eval_task(kin_ctx *cx, int argc, char **argv)
          "P labelled pairs: a table with labels, scenes:TASK; or pairs"},
         {"--split", CLI_TEXT, &j.split, NULL, NULL, "NAME or NAME,NAME splits of it (test)"},
         {"--tune-split", CLI_TEXT, &j.tune_split, NULL, NULL,
-         "NAME split to tune the threshold of a dual encoder on"},
+         "NAME split to tune the threshold between true and false on"},
         {"--seen", CLI_TEXT, &j.seen, NULL, NULL,
          "P training data: texts that it does not have are also told apart"},
         {"--seen-split", CLI_TEXT, &j.seen_split, NULL, NULL, "NAME its splits (train)"},

@@ -154,15 +154,16 @@ static void leave_unseen(rows *r, const bool *seen)
 static json_t *report(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, const kin_task_opts *o, rows *r)
 {
     double threshold = 0;
-    if (j->width == 1) {
+    const bool by_threshold = j->width == 1 || (o->threshold && j->width == 2);
+    if (by_threshold) {
         if (o->threshold) threshold = *o->threshold;
         if (!o->threshold && median(cx, r->score, r->n, &threshold) != KIN_OK) return NULL;
         for (int64_t i = 0; i < r->n; i++) r->guess[i] = isnan(r->score[i]) ? -1 : r->score[i] >= threshold;
     }
     json_t *out = measure(cx, r, d, o->bootstrap);
     if (!out) return NULL;
-    if (j->width == 1 && isfinite(threshold)) json_object_set_new(out, "threshold", json_real(threshold));
-    if (j->width == 1)
+    if (by_threshold && isfinite(threshold)) json_object_set_new(out, "threshold", json_real(threshold));
+    if (by_threshold)
         json_object_set_new(out, "threshold_from", json_string(o->threshold ? "tuned" : "median"));
     if (d->classes == 2) pairwise(cx, r, d, out);
     if (r->n < d->captions) json_object_set_new(out, "other_class", json_integer(d->captions - r->n));
@@ -192,8 +193,9 @@ kin_status kin_tune_threshold(kin_ctx *cx, const kin_judge *j, const kin_dataset
 {
     rows r = {0};
     double balanced;
-    if (j->width != 1 || d->classes != 2)
-        return kin_fail(cx, KIN_ARG, "a threshold is tuned on true and false, for a model of one number");
+    if (j->width > 2 || d->classes != 2)
+        return kin_fail(cx, KIN_ARG, "a threshold is tuned on true and false, and the model has %lld classes",
+                        (long long)(j->width > 2 ? j->width : d->classes));
     if (make_rows(cx, d->captions, &r) == KIN_OK && ask_all(cx, j, d, NULL, &r) == KIN_OK)
         kin_threshold(cx, r.score, r.label, r.n, threshold, &balanced);
     free_rows(&r);

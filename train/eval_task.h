@@ -2,7 +2,9 @@
  *
  * A judge of one number (a dual encoder) answers true or false by a threshold on it. That is tuned on other
  * examples, or else the median of what is evaluated, which takes no labels; its auroc needs none. Judges of
- * more numbers answer with the largest. Examples of one text are one group of the bootstrap.
+ * more numbers answer with the largest; of two, where a threshold is given, by the margin of the second over
+ * the first (a head that was taught with hard false pairs, more of them than true ones, says no too often).
+ * Examples of one text are one group of the bootstrap.
  *
  * Where a picture has texts that are true of it and texts that are false, "pairwise" is how often, of one
  * true and one false text of the same picture, the true one scores higher (equal: one half; a NaN loses):
@@ -14,7 +16,7 @@
 
 typedef struct kin_task_opts {
     int64_t bootstrap;       /* resamples; 0: none */
-    const double *threshold; /* of a judge of one number; NULL: the median */
+    const double *threshold; /* NULL: the median, or the larger of two numbers */
     const bool *seen;        /* [captions] texts that training had; NULL: not asked */
     const kin_corruption *noise;
 } kin_task_opts;
@@ -26,7 +28,7 @@ typedef struct kin_task_opts {
  * caller owns it. */
 json_t *kin_eval_task(kin_ctx *cx, const kin_judge *j, kin_dataset *d, const kin_task_opts *opts);
 
-/* The threshold on the judge's one number with the best balanced accuracy on d. */
+/* The threshold on the judge's one number, or margin of two, with the best balanced accuracy on d. */
 kin_status kin_tune_threshold(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, double *threshold);
 
 #endif
