@@ -1,4 +1,4 @@
-/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" as a labelled set (data/scenes_task.h): pictures are
+/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" (boxes: size=100) as a labelled set (data/scenes_task.h): pictures are
  * drawn when it is opened and kept in memory as PNG. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "data/scenes_draw.h"
 #include "data/scenes_task.h"
 
-enum { COUNT = 2000, SIZE = 64 };
+enum { COUNT = 2000, SIZE = 64 }; /* boxes: KIN_BOX_SIDE */
 static const char *const splits[KIN_SCENE_SPLITS] = {"train", "val", "test"};
 
 static int index_of(const char *const *names, int n, const char *word, size_t length)
@@ -24,7 +24,7 @@ static kin_status bad_words(kin_ctx *cx, const char *words)
     return kin_fail(cx, KIN_ARG,
                     "scenes:%s: expected scenes:TASK,count=N,seed=S,size=P,objects=M with a TASK of swaps, "
                     "attributes, match, "
-                    "xor, and, count, questions, masked",
+                    "xor, and, count, questions, masked, boxes",
                     words);
 }
 
@@ -56,24 +56,28 @@ typedef struct file {
     int64_t size;
 } file;
 
-static kin_status draw(kin_ctx *cx, const kin_scene *s, file *out)
+static kin_status draw(kin_ctx *cx, const kin_scene_set *set, int64_t i, int size, file *out)
 {
-    uint8_t *pixels = kin_alloc(cx, (int64_t)s->size * s->size, 3);
+    const int64_t width = set->boxes ? 4 * size : size;
+    uint8_t *pixels = kin_alloc(cx, width * size, 3);
     if (!pixels) return cx->status;
-    kin_scene_draw(s, pixels);
-    const kin_image image = {.pixels = pixels, .width = s->size, .height = s->size};
+    if (set->boxes)
+        kin_boxes_draw(&set->boxes[i], size, pixels);
+    else
+        kin_scene_draw(&set->scene[i], pixels);
+    const kin_image image = {.pixels = pixels, .width = width, .height = size};
     kin_image_encode_png(cx, &image, &out->bytes, &out->size);
     free(pixels);
     return cx->status;
 }
 
-static kin_status draw_all(kin_ctx *cx, const kin_scene_set *set, file *files)
+static kin_status draw_all(kin_ctx *cx, const kin_scene_set *set, int size, file *files)
 {
     bool failed = false;
 #pragma omp parallel for schedule(dynamic, 16)
     for (int64_t i = 0; i < set->scenes; i++) {
         kin_ctx mine = {0};
-        if (draw(&mine, &set->scene[i], &files[i]) == KIN_OK) continue;
+        if (draw(&mine, set, i, size, &files[i]) == KIN_OK) continue;
 #pragma omp atomic write
         failed = true;
     }
@@ -121,8 +125,9 @@ static kin_status add(kin_ctx *cx, kin_dataset *d, const kin_scene_task_cfg *cfg
 
 kin_status kin_scenes_read(kin_ctx *cx, kin_dataset *d, const char *words, const kin_dataset_cfg *cfg)
 {
-    kin_scene_task_cfg task = {.count = COUNT, .size = SIZE};
+    kin_scene_task_cfg task = {.count = COUNT, .size = -1};
     KIN_TRY(read_words(cx, words, &task));
+    if (task.size < 0) task.size = task.task == KIN_SCENE_TASK_BOXES ? KIN_BOX_SIDE : SIZE;
     const bool any = !cfg->split || !*cfg->split || strcmp(cfg->split, "all") == 0;
     const int split = any ? 0 : index_of(splits, KIN_SCENE_SPLITS, cfg->split, strlen(cfg->split));
     if (split < 0)
@@ -132,7 +137,7 @@ kin_status kin_scenes_read(kin_ctx *cx, kin_dataset *d, const char *words, const
     kin_scene_set set;
     file *files = NULL;
     if (kin_scene_task_make(cx, &task, &set) == KIN_OK) files = kin_alloc0(cx, set.scenes, sizeof *files);
-    if (files && draw_all(cx, &set, files) == KIN_OK) add(cx, d, &task, &set, files);
+    if (files && draw_all(cx, &set, task.size, files) == KIN_OK) add(cx, d, &task, &set, files);
     for (int64_t i = 0; files && i < set.scenes; i++) free(files[i].bytes);
     kin_dataset_form(cx, d, "scenes, task %s, split %s, seed %llu, %lld examples",
                      kin_scene_task_names[task.task], splits[split], (unsigned long long)task.seed,

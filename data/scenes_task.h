@@ -15,6 +15,9 @@
  * shape, size, relation, presence ("is there a red circle?", in a picture with something red and a circle),
  * number, pattern. masked      "a [mask] circle left of a blue square": the word, one of 8 colors and 8
  * shapes, equally often, and no other word of its kind would be true.
+ *   boxes       three boxes with towers or scattered items (data/scenes_boxes.h) and sentences in the manner
+ *               of people. Each sentence has two pictures that are drawn alike: it is true of the first and
+ *               false of the second, so the text alone knows nothing.
  *
  * Color-shape pairs kept for test (data/scenes.h): of swaps, attributes, masked and questions the object that
  * matters is such a pair there. In train and val none is ever named, not even in what is false.
@@ -22,6 +25,7 @@
  * An example is a pure function of (task, seed, split, size, its round), whatever their number. */
 #ifndef KIN_SCENES_TASK_H
 #define KIN_SCENES_TASK_H
+#include "data/scenes_boxes.h"
 #include "data/scenes_text.h"
 
 typedef enum kin_scene_task {
@@ -33,6 +37,7 @@ typedef enum kin_scene_task {
     KIN_SCENE_TASK_COUNT,
     KIN_SCENE_TASK_QUESTIONS,
     KIN_SCENE_TASK_MASKED,
+    KIN_SCENE_TASK_BOXES, /* the ones before it are about pictures of data/scenes.h */
     KIN_SCENE_TASKS
 } kin_scene_task;
 
@@ -48,8 +53,9 @@ typedef struct kin_scene_example {
 
 typedef struct kin_scene_set {
     kin_scene *scene;
+    kin_boxes *boxes; /* instead of scene: of the task boxes */
     kin_scene_example *example;
-    int64_t scenes, examples;
+    int64_t scenes, examples; /* scenes: how many pictures */
     int64_t scene_room, example_room; /* private */
 } kin_scene_set;
 
@@ -58,13 +64,13 @@ typedef struct kin_scene_task_cfg {
     kin_scene_split split;
     uint64_t seed;
     int64_t count; /* examples; whole rounds are made: up to five more */
-    int size;      /* of a picture, in pixels */
+    int size;      /* of a picture, in pixels; boxes: of a box, the picture is four times as wide */
     int objects; /* at most so many in a picture (swaps and attributes: just so many), which is easier; 0: the
                     task's own number */
 } kin_scene_task_cfg;
 
 /* Free with kin_scene_set_free, also after a failure. KIN_ARG like kin_scene_make, for a count that is not
- * 1 to 10 million, or for objects of a task that asks how many there are (count, questions). */
+ * 1 to 10 million, or for objects of a task that asks how many there are (count, questions, boxes). */
 kin_status kin_scene_task_make(kin_ctx *cx, const kin_scene_task_cfg *cfg, kin_scene_set *out);
 void kin_scene_set_free(kin_scene_set *s);
 

@@ -191,7 +191,7 @@ static const char *judge(kin_scene_task task, const kin_scene *s, const char *te
 static void test_labels_are_right(void **state)
 {
     (void)state;
-    for (int t = 0; t < KIN_SCENE_TASKS; t++) {
+    for (int t = 0; t < KIN_SCENE_TASK_BOXES; t++) {
         if (t == KIN_SCENE_TASK_MATCH) continue; /* tests/test_scenes.c judges whole captions */
         for (int split = 0; split < KIN_SCENE_SPLITS; split++) {
             kin_scene_set s = make((kin_scene_task)t, (kin_scene_split)split, 700);
@@ -386,13 +386,13 @@ static void test_no_shortcut(void **state)
     (void)state;
     static const struct {
         double picture, text, both;
-    } most[KIN_SCENE_TASKS] = {
+    } most[KIN_SCENE_TASK_BOXES] = {
         [KIN_SCENE_TASK_SWAPS] = {0.5, 0.535, 0.535},  [KIN_SCENE_TASK_ATTRIBUTES] = {0.5, 0.535, 0.535},
         [KIN_SCENE_TASK_MATCH] = {0.5, 0.5, 0.535},    [KIN_SCENE_TASK_XOR] = {0.5, 0.5, 0.535},
         [KIN_SCENE_TASK_AND] = {5 / 6.0, 5 / 6.0, 1},  [KIN_SCENE_TASK_COUNT] = {1 / 3.0, 0.37, 0.37},
         [KIN_SCENE_TASK_QUESTIONS] = {0.2, 0.33, 0.7}, [KIN_SCENE_TASK_MASKED] = {0.28, 0.18, 0.6},
     };
-    for (int t = 0; t < KIN_SCENE_TASKS; t++) {
+    for (int t = 0; t < KIN_SCENE_TASK_BOXES; t++) {
         const kin_scene_task task = (kin_scene_task)t;
         const double picture = learn(task, PICTURE), text = learn(task, TEXT),
                      both = learn(task, PICTURE | TEXT);
@@ -410,7 +410,7 @@ static void test_no_shortcut(void **state)
 static void test_fewer_objects(void **state)
 {
     (void)state;
-    for (int t = 0; t < KIN_SCENE_TASKS; t++) {
+    for (int t = 0; t < KIN_SCENE_TASK_BOXES; t++) {
         kin_ctx cx = {0};
         kin_scene_set s;
         const kin_scene_task_cfg cfg = {.task = (kin_scene_task)t, .count = 40, .size = 32, .objects = 2};
@@ -427,7 +427,7 @@ static void test_fewer_objects(void **state)
 static void test_same_whatever_their_number(void **state)
 {
     (void)state;
-    for (int t = 0; t < KIN_SCENE_TASKS; t++) {
+    for (int t = 0; t < KIN_SCENE_TASK_BOXES; t++) {
         kin_scene_set a = make((kin_scene_task)t, KIN_SCENE_TRAIN, 60),
                       b = make((kin_scene_task)t, KIN_SCENE_TRAIN, 30);
         assert_true(a.examples >= 60 && a.examples < 66 && b.examples < a.examples);
@@ -491,7 +491,10 @@ static void test_refuses(void **state)
                                       "scenes:xor,size=7",
                                       "scenes:xor,objects=1",
                                       "scenes:xor,objects=6",
-                                      "scenes:count,objects=2"};
+                                      "scenes:count,objects=2",
+                                      "scenes:boxes,objects=2",
+                                      "scenes:boxes,size=31",
+                                      "scenes:boxes,size=1025"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         kin_ctx cx = {0};
         assert_null(kin_dataset_open(&cx, bad[i], "train", false));

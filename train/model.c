@@ -35,17 +35,18 @@ static json_t *json_in(kin_ctx *cx, const char *file)
     return inner;
 }
 
+/* The file that a model name stands for: of a folder, itself, or one that comes with kin. */
+static char *file_of(kin_ctx *cx, const char *name)
+{
+    if (kin_model_is_folder(name)) return config_of(cx, name);
+    if (access(name, R_OK) == 0 && strchr(name, '.')) return kin_sprintf(cx, "%s", name);
+    return kin_shared_find(cx, "model", "models", name, ".json");
+}
+
 json_t *kin_model_json(kin_ctx *cx, const char *name)
 {
-    if (kin_model_is_folder(name)) {
-        char *path = config_of(cx, name);
-        json_t *json = path ? json_in(cx, path) : NULL;
-        free(path);
-        return json;
-    }
-    if (access(name, R_OK) == 0 && strchr(name, '.')) return json_in(cx, name);
-    char *path = kin_shared_find(cx, "model", "models", name, ".json");
-    json_t *json = path ? kin_json_load(cx, path, JSON_LIMIT) : NULL;
+    char *path = file_of(cx, name);
+    json_t *json = path ? json_in(cx, path) : NULL;
     free(path);
     return json;
 }
@@ -178,9 +179,9 @@ kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder)
     return cx->status;
 }
 
-kin_status kin_model_preprocess(kin_ctx *cx, const char *folder, kin_preprocess *p)
+kin_status kin_model_preprocess(kin_ctx *cx, const char *name, kin_preprocess *p)
 {
-    char *path = config_of(cx, folder);
+    char *path = file_of(cx, name);
     json_t *whole = path ? kin_json_load(cx, path, JSON_LIMIT) : NULL;
     json_t *prep = json_object_get(whole, "preprocess_cfg");
     if (prep) kin_preprocess_from_json(cx, prep, p);

@@ -25,8 +25,8 @@ typedef struct kin_model {
 json_t *kin_model_json(kin_ctx *cx, const char *name);
 /* Is this a model folder (it has an open_clip_config.json)? */
 bool kin_model_is_folder(const char *name);
-/* What a model folder says of its pictures, over *p. */
-kin_status kin_model_preprocess(kin_ctx *cx, const char *folder, kin_preprocess *p);
+/* What a model (as above) says of its pictures, over *p: "preprocess_cfg" beside "model_cfg". */
+kin_status kin_model_preprocess(kin_ctx *cx, const char *name, kin_preprocess *p);
 
 /* Takes over json and tokenizer (also on failure). Weights are registered for this loss. The model's
  * vocabulary becomes the tokenizer's. */

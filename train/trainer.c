@@ -255,6 +255,17 @@ kin_pairs kin_trainer_pairs(kin_trainer *t, const kin_batch *b)
                        .targets = t->targets};
 }
 
+/* What is said of pictures: of a run that goes on, by the model that it has. */
+static kin_status open_preprocess(kin_ctx *cx, const kin_config *c, kin_preprocess *p)
+{
+    *p = kin_preprocess_default();
+    if (!*c->resume) return kin_model_preprocess(cx, c->model, p);
+    char *last = kin_sprintf(cx, "%s/last", c->resume);
+    if (last) kin_model_preprocess(cx, last, p);
+    free(last);
+    return cx->status;
+}
+
 static kin_status open_model(kin_ctx *cx, kin_trainer *t)
 {
     json_t *json = model_json(cx, t->cfg, t->train);
@@ -266,8 +277,8 @@ static kin_status open_model(kin_ctx *cx, kin_trainer *t)
         json_decref(json);
         return cx->status;
     }
-    kin_preprocess pre = kin_preprocess_default();
-    if (kin_model_is_folder(t->cfg->model)) kin_model_preprocess(cx, t->cfg->model, &pre);
+    kin_preprocess pre;
+    open_preprocess(cx, t->cfg, &pre);
     t->model = kin_model_new(cx, json, tokenizer, &pre, t->loss);
     return cx->status;
 }
