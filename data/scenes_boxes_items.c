@@ -1,7 +1,7 @@
 /* Sentences about scattered items. */
 #include "data/scenes_boxes_words.h"
 
-/* Places that can be touched, in the kin_words of people. */
+/* Places that can be touched, in the words of people. */
 static const char *touch(kin_rng *r, kin_box_what *w)
 {
     static const struct {

@@ -114,11 +114,11 @@ kin_words kin_say_colors(kin_rng *r, kin_box_claim *c)
     const char *first = kin_say_color[a], *second = kin_say_color[b];
     const int way = kin_below(r, 6);
     if (way < 3) { /* nothing else, and both; or just both */
-        const unsigned named = way == 0 ? 1u << a : 1u << a | 1u << b;
+        const unsigned both = way == 0 ? 1u << a : 1u << a | 1u << b;
         some(c, a);
         if (way > 0) some(c, b);
         if (way < 2)
-            kin_box_also(c, kin_box_count((kin_box_what){.colors = named, .others = true}, KIN_EXACTLY, 0));
+            kin_box_also(c, kin_box_count((kin_box_what){.colors = both, .others = true}, KIN_EXACTLY, 0));
         if (way == 0) return kin_say("[only %s %s|%s of only %s color]", first, noun, noun, first);
         if (way == 1)
             return kin_say("[only %s and %s %s|%s of only %s and %s [color|colour]]", first, second, noun, noun,
