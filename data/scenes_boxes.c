@@ -151,9 +151,12 @@ static bool inside(int shape, int64_t x, int64_t y, int64_t side)
 /* Paints a shape over pixels of a picture whose boxes are `to` pixels wide. x from the picture's left. */
 static void paint(const kin_box_item *o, const uint8_t color[3], int to, uint8_t *pixels)
 {
-    const int64_t unit = (int64_t)FINE * to; /* of a measure, in steps of 1 / (FINE * KIN_BOX_SIDE) of a pixel */
-    const int left = o->x * to / KIN_BOX_SIDE, right = ((o->x + o->side) * to + KIN_BOX_SIDE - 1) / KIN_BOX_SIDE;
-    const int top = o->y * to / KIN_BOX_SIDE, bottom = ((o->y + o->side) * to + KIN_BOX_SIDE - 1) / KIN_BOX_SIDE;
+    const int64_t unit =
+        (int64_t)FINE * to; /* of a measure, in steps of 1 / (FINE * KIN_BOX_SIDE) of a pixel */
+    const int left = o->x * to / KIN_BOX_SIDE,
+              right = ((o->x + o->side) * to + KIN_BOX_SIDE - 1) / KIN_BOX_SIDE;
+    const int top = o->y * to / KIN_BOX_SIDE,
+              bottom = ((o->y + o->side) * to + KIN_BOX_SIDE - 1) / KIN_BOX_SIDE;
     for (int y = top; y < bottom; y++) {
         for (int x = left; x < right; x++) {
             int hits = 0;
@@ -164,7 +167,8 @@ static void paint(const kin_box_item *o, const uint8_t color[3], int to, uint8_t
             }
             uint8_t *p = pixels + 3 * ((int64_t)y * 4 * to + x);
             const int all = SAMPLES * SAMPLES;
-            for (int c = 0; c < 3; c++) p[c] = (uint8_t)((p[c] * (all - hits) + color[c] * hits + all / 2) / all);
+            for (int c = 0; c < 3; c++)
+                p[c] = (uint8_t)((p[c] * (all - hits) + color[c] * hits + all / 2) / all);
         }
     }
 }

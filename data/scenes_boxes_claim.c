@@ -176,10 +176,13 @@ static bool split(kin_rng *r, const kin_box_claim *c, kin_box_twins twins, kin_b
 
 bool kin_boxes_split(kin_rng *r, const kin_box_claim *c, kin_boxes out[2])
 {
-    /* Of ten: four with the same items, five with as many in each box. A claim that such two do not tell apart
-     * (how many there are) goes on to others. */
+    /* Of ten: four with the same items, five with as many in each box. A claim that such two do not tell
+     * apart (how many there are) goes on to others. */
     const uint32_t way = kin_rng_below(r, 10);
-    for (int t = way < 4 ? KIN_TWINS_DEALT : way < 9 ? KIN_TWINS_AS_MANY : KIN_TWINS_ANY; t <= KIN_TWINS_ANY; t++)
+    for (int t = way < 4   ? KIN_TWINS_DEALT
+                 : way < 9 ? KIN_TWINS_AS_MANY
+                           : KIN_TWINS_ANY;
+         t <= KIN_TWINS_ANY; t++)
         if (split(r, c, (kin_box_twins)t, out)) return true;
     return false;
 }

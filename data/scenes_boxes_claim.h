@@ -42,12 +42,12 @@ typedef enum kin_box_ask {
     KIN_ASK_COUNT,  /* how many items are `what` */
     KIN_ASK_COLORS, /* how many colors they have */
     KIN_ASK_SHAPES,
-    KIN_ASK_ALIKE,  /* how many of them have one shape, the most frequent one */
-    KIN_ASK_RUN,    /* how many of them follow one another in a tower, at most */
-    KIN_ASK_ON,     /* how many of them lie right on an item that is `other` */
-    KIN_ASK_ABOVE,  /* how many of them are higher than such an item in their box */
-    KIN_ASK_MORE,   /* how many more of them there are than of `other` */
-    KIN_ASK_LEVEL,  /* how many boxes are alike in their number of items, at most; whole */
+    KIN_ASK_ALIKE,      /* how many of them have one shape, the most frequent one */
+    KIN_ASK_RUN,        /* how many of them follow one another in a tower, at most */
+    KIN_ASK_ON,         /* how many of them lie right on an item that is `other` */
+    KIN_ASK_ABOVE,      /* how many of them are higher than such an item in their box */
+    KIN_ASK_MORE,       /* how many more of them there are than of `other` */
+    KIN_ASK_LEVEL,      /* how many boxes are alike in their number of items, at most; whole */
     KIN_ASK_ALIKE_BASE, /* in the color of what is lowest */
     KIN_ASK_ALIKE_TOP
 } kin_box_ask;

@@ -28,12 +28,16 @@ static kin_words has_items(kin_rng *r, kin_box_claim *c) /* exactly four objects
 {
     const int n = 1 + kin_below(r, 7), way = kin_below(r, 8);
     const bool most = way == 0 && n > 1, less = way == 1 && n > 2, least = way == 2 && n > 1;
-    kin_box_also(c, kin_box_count((kin_box_what){0}, most || less ? KIN_AT_MOST : least ? KIN_AT_LEAST : KIN_EXACTLY, n - less));
+    kin_box_also(c, kin_box_count((kin_box_what){0},
+                                  most || less ? KIN_AT_MOST
+                                  : least      ? KIN_AT_LEAST
+                                               : KIN_EXACTLY,
+                                  n - less));
     return kin_say("%s%s [item|item|object]%s%s",
-               less    ? "less than "
-               : least ? "at least "
-                       : "[exactly |exactly |only ||]",
-               kin_say_number[n], kin_say_s(n > 1), most ? " at most" : "");
+                   less    ? "less than "
+                   : least ? "at least "
+                           : "[exactly |exactly |only ||]",
+                   kin_say_number[n], kin_say_s(n > 1), most ? " at most" : "");
 }
 
 static kin_words has_things(kin_rng *r, kin_box_claim *c) /* a yellow circle and at least two black items */
@@ -72,11 +76,12 @@ static kin_words has_of_which(kin_rng *r, kin_box_claim *c) /* three items of wh
     const kin_kind k = kin_say_thing(r, KIN_A_COLORED);
     const bool least = kin_below(r, 3) == 0;
     kin_box_also(c, kin_box_count((kin_box_what){0}, KIN_EXACTLY, n));
-    kin_box_also(c, kin_box_count((kin_box_what){.colors = k.what.colors}, least ? KIN_AT_LEAST : KIN_EXACTLY, m));
+    kin_box_also(
+        c, kin_box_count((kin_box_what){.colors = k.what.colors}, least ? KIN_AT_LEAST : KIN_EXACTLY, m));
     int of = 0;
     while (k.what.colors >> of != 1) of++;
-    return kin_say("%s [items|objects] of which %s%s [is|are] %s", kin_say_number[n], least ? "at least " : "", kin_say_number[m],
-               kin_say_color[of]);
+    return kin_say("%s [items|objects] of which %s%s [is|are] %s", kin_say_number[n],
+                   least ? "at least " : "", kin_say_number[m], kin_say_color[of]);
 }
 
 static kin_words has_items_and(kin_rng *r, kin_box_claim *c)
@@ -87,7 +92,8 @@ static kin_words has_items_and(kin_rng *r, kin_box_claim *c)
     case 1: return kin_say("%s and %s", w.s, has_top(r, c).s);
     case 2: {
         const int of = kin_say_any_color(r);
-        kin_box_also(c, kin_box_count((kin_box_what){.colors = 1u << of, .rank = KIN_RANK_HIGHEST}, KIN_AT_LEAST, 1));
+        kin_box_also(
+            c, kin_box_count((kin_box_what){.colors = 1u << of, .rank = KIN_RANK_HIGHEST}, KIN_AT_LEAST, 1));
         return kin_say("%s [where|and] the %s [item|one] is on [the |]top", w.s, kin_say_color[of]);
     }
     case 3: {
@@ -111,9 +117,9 @@ static kin_words has_alike(kin_rng *r, kin_box_claim *c)
     if (kin_below(r, 2)) {
         const int a = kin_say_any_color(r), b = (a + 1 + kin_below(r, 2)) % KIN_BOX_COLORS;
         kin_box_also(c, (kin_box_clause){.ask = KIN_ASK_MORE,
-                                .what = {.colors = 1u << a},
-                                .other = {.colors = 1u << b},
-                                .is = KIN_EXACTLY});
+                                         .what = {.colors = 1u << a},
+                                         .other = {.colors = 1u << b},
+                                         .is = KIN_EXACTLY});
         return kin_say("the same number of %s and %s [items|objects]", kin_say_color[a], kin_say_color[b]);
     }
     kin_box_also(c, kin_box_count((kin_box_what){0}, KIN_EXACTLY, n));
@@ -123,9 +129,9 @@ static kin_words has_alike(kin_rng *r, kin_box_claim *c)
 
 static kin_words box_with(kin_rng *r, kin_box_claim *c)
 {
-    static const kin_say_choice has[] = {{6, has_items},    {6, has_things},    {4, has_thing}, {5, kin_say_colors},
-                                 {6, has_items_and}, {3, has_of_which}, {3, has_top},   {4, has_touch},
-                                 {2, has_alike}};
+    static const kin_say_choice has[] = {{6, has_items},      {6, has_things},    {4, has_thing},
+                                         {5, kin_say_colors}, {6, has_items_and}, {3, has_of_which},
+                                         {3, has_top},        {4, has_touch},     {2, has_alike}};
     const kin_words that = kin_say_boxes(r, c);
     return kin_say("%s %s", that.s, KIN_SAY_ONE_OF(has, r, c).s);
 }
@@ -136,7 +142,8 @@ static kin_words things_in_all(kin_rng *r, kin_box_claim *c)
     const kin_many m = kin_say_many(r, 5, KIN_SAY_A | KIN_SAY_NO);
     c->whole = true;
     kin_box_also(c, kin_box_count(k.what, m.is, m.n));
-    const kin_words w = kin_say("There %s %s %s", m.plural ? "are" : "is", m.lead.s, m.plural ? k.more.s : k.one.s);
+    const kin_words w =
+        kin_say("There %s %s %s", m.plural ? "are" : "is", m.lead.s, m.plural ? k.more.s : k.one.s);
     if (kin_below(r, 5)) return w;
     return kin_say("%s and %s", w.s, kin_say_some(r, c, kin_say_thing(r, KIN_A_THING), KIN_SAY_A, "").s);
 }
@@ -154,7 +161,8 @@ static kin_words things_touching(kin_rng *r, kin_box_claim *c)
     }
     c->whole = true;
     kin_box_also(c, kin_box_count(k.what, m.is, m.n));
-    return kin_say("There %s %s %s %s", m.plural ? "are" : "is", m.lead.s, m.plural ? k.more.s : k.one.s, where);
+    return kin_say("There %s %s %s %s", m.plural ? "are" : "is", m.lead.s, m.plural ? k.more.s : k.one.s,
+                   where);
 }
 
 static kin_words in_each_box(kin_rng *r, kin_box_claim *c) /* There is at least 1 blue item in every box */
@@ -168,7 +176,8 @@ static kin_words in_each_box(kin_rng *r, kin_box_claim *c) /* There is at least 
                    m.plural ? k.more.s : k.one.s);
 }
 
-static kin_words none_touching(kin_rng *r, kin_box_claim *c) /* None of the blue objects are touching the edge */
+static kin_words none_touching(kin_rng *r,
+                               kin_box_claim *c) /* None of the blue objects are touching the edge */
 {
     kin_kind k = kin_say_thing(r, KIN_A_COLORED);
     const int way = kin_below(r, 3);
@@ -196,8 +205,10 @@ static kin_words colors_touching(kin_rng *r, kin_box_claim *c)
     const char *where = touch(r, &k.what);
     c->whole = true;
     kin_box_also(c, k);
-    if (k.n == 3) return kin_say("[Items of all [3|three]|[All|ll] [3|three] different] colors are %s", where);
-    return k.n == 1 ? kin_say("There is only one color %s", where) : kin_say("There are only two colors %s", where);
+    if (k.n == 3)
+        return kin_say("[Items of all [3|three]|[All|ll] [3|three] different] colors are %s", where);
+    return k.n == 1 ? kin_say("There is only one color %s", where)
+                    : kin_say("There are only two colors %s", where);
 }
 
 static kin_words all_in_one(kin_rng *r, kin_box_claim *c)
@@ -215,18 +226,18 @@ static kin_words thing_above(kin_rng *r, kin_box_claim *c)
     const bool on = kin_below(r, 2), least = kin_below(r, 2);
     c->whole = true;
     kin_box_also(c, (kin_box_clause){.ask = on ? KIN_ASK_ON : KIN_ASK_ABOVE,
-                            .what = a.what,
-                            .other = b.what,
-                            .is = KIN_AT_LEAST,
-                            .n = 1});
+                                     .what = a.what,
+                                     .other = b.what,
+                                     .is = KIN_AT_LEAST,
+                                     .n = 1});
     return kin_say("There is %s %s %s a %s", least ? "[at least one|atleast one|a]" : "a", a.one.s,
-               on ? "[right on top of|on]" : "[above|over]", b.one.s);
+                   on ? "[right on top of|on]" : "[above|over]", b.one.s);
 }
 
 kin_words kin_say_of_items(kin_rng *r, kin_box_claim *c)
 {
-    static const kin_say_choice of[] = {{32, box_with},       {7, things_in_all}, {32, things_touching},
-                                        {4, none_touching},   {3, colors_touching}, {1, all_in_one}, {3, in_each_box},
-                                        {3, thing_above}};
+    static const kin_say_choice of[] = {{32, box_with},     {7, things_in_all},   {32, things_touching},
+                                        {4, none_touching}, {3, colors_touching}, {1, all_in_one},
+                                        {3, in_each_box},   {3, thing_above}};
     return KIN_SAY_ONE_OF(of, r, c);
 }

@@ -121,8 +121,8 @@ kin_words kin_say_colors(kin_rng *r, kin_box_claim *c)
             kin_box_also(c, kin_box_count((kin_box_what){.colors = both, .others = true}, KIN_EXACTLY, 0));
         if (way == 0) return kin_say("[only %s %s|%s of only %s color]", first, noun, noun, first);
         if (way == 1)
-            return kin_say("[only %s and %s %s|%s of only %s and %s [color|colour]]", first, second, noun, noun,
-                           first, second);
+            return kin_say("[only %s and %s %s|%s of only %s and %s [color|colour]]", first, second, noun,
+                           noun, first, second);
         return kin_say("%s and %s %s", first, second, noun);
     }
     kin_box_also(c, (kin_box_clause){.ask = KIN_ASK_COLORS, .is = KIN_EXACTLY, .n = 6 - way});

@@ -1,6 +1,6 @@
-/* scenes_boxes_text: sentences in the manner in which people wrote them about such pictures, each made together
- * with the claim that it makes. The kinds of sentence, how often each comes and how numbers are meant ("there
- * are 2 black circles": just two) were read off the development sentences of the corpus. */
+/* scenes_boxes_text: sentences in the manner in which people wrote them about such pictures, each made
+ * together with the claim that it makes. The kinds of sentence, how often each comes and how numbers are
+ * meant ("there are 2 black circles": just two) were read off the development sentences of the corpus. */
 #ifndef KIN_SCENES_BOXES_TEXT_H
 #define KIN_SCENES_BOXES_TEXT_H
 #include "data/scenes_boxes_claim.h"

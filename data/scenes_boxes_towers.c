@@ -27,16 +27,16 @@ static kin_words has_height(kin_rng *r, kin_box_claim *c)
     const int way = kin_below(r, 8);
     const bool least = way == 0 && n > 1, most = way == 1 && n > 1 && n < 4, more = way == 2 && n < 4;
     kin_box_also(c, kin_box_count((kin_box_what){0},
-                 least || more ? KIN_AT_LEAST
-                 : most        ? KIN_AT_MOST
-                               : KIN_EXACTLY,
-                 n + more));
+                                  least || more ? KIN_AT_LEAST
+                                  : most        ? KIN_AT_MOST
+                                                : KIN_EXACTLY,
+                                  n + more));
     return kin_say("%s%s block%s",
-               least  ? "at least "
-               : most ? "at most "
-               : more ? "more than "
-                      : "[exactly |exactly |only ||]",
-               kin_say_number[n], kin_say_s(n > 1));
+                   least  ? "at least "
+                   : most ? "at most "
+                   : more ? "more than "
+                          : "[exactly |exactly |only ||]",
+                   kin_say_number[n], kin_say_s(n > 1));
 }
 
 static kin_words has_blocks(kin_rng *r, kin_box_claim *c) /* two blue blocks, at least one yellow block */
@@ -58,7 +58,7 @@ static kin_words has_run(kin_rng *r, kin_box_claim *c)
     const bool least = kin_below(r, 4) == 0;
     kin_box_also(c, (kin_box_clause){.ask = KIN_ASK_RUN, .what = b.what, .is = KIN_AT_LEAST, .n = n});
     return kin_say("%s%s %s [stacked together|stacked together|attached with each other|in a row]",
-               least ? "at least " : "", kin_say_number[n], b.more.s);
+                   least ? "at least " : "", kin_say_number[n], b.more.s);
 }
 
 static kin_words has_over(kin_rng *r, kin_box_claim *c) /* a blue block over a black block */
@@ -66,14 +66,14 @@ static kin_words has_over(kin_rng *r, kin_box_claim *c) /* a blue block over a b
     const kin_kind a = kin_say_block(kin_say_any_color(r)), b = kin_say_block(kin_say_any_color(r));
     const bool below_it = kin_below(r, 5) == 0;
     kin_box_also(c, (kin_box_clause){.ask = KIN_ASK_ON,
-                            .what = below_it ? b.what : a.what,
-                            .other = below_it ? a.what : b.what,
-                            .is = KIN_AT_LEAST,
-                            .n = 1});
-    return kin_say("a %s %s a %s", a.one.s,
-               below_it ? "[below|under|beneath]" : "[over|over|above|above|on|on top of|right on top of]", b.one.s);
+                                     .what = below_it ? b.what : a.what,
+                                     .other = below_it ? a.what : b.what,
+                                     .is = KIN_AT_LEAST,
+                                     .n = 1});
+    return kin_say(
+        "a %s %s a %s", a.one.s,
+        below_it ? "[below|under|beneath]" : "[over|over|above|above|on|on top of|right on top of]", b.one.s);
 }
-
 
 static kin_words tower_with(kin_rng *r, kin_box_claim *c)
 {
@@ -83,22 +83,26 @@ static kin_words tower_with(kin_rng *r, kin_box_claim *c)
     return kin_say("%s %s", that.s, KIN_SAY_ONE_OF(has, r, c).s);
 }
 
-static kin_words tower_of(kin_rng *r, kin_box_claim *c) /* a tower with three blocks having a black block on top */
+static kin_words tower_of(kin_rng *r,
+                          kin_box_claim *c) /* a tower with three blocks having a black block on top */
 {
     static const kin_say_choice has[] = {
         {6, has_end}, {2, has_blocks}, {2, has_over}, {2, kin_say_colors}, {1, has_one}};
     const kin_words that = kin_say_boxes(r, c), height = has_height(r, c);
-    return kin_say("%s %s [with|with|having|and|that has|which has] %s", that.s, height.s, KIN_SAY_ONE_OF(has, r, c).s);
+    return kin_say("%s %s [with|with|having|and|that has|which has] %s", that.s, height.s,
+                   KIN_SAY_ONE_OF(has, r, c).s);
 }
 
-static kin_words the_tower(kin_rng *r, kin_box_claim *c) /* the tower with four blocks has a black block on top */
+static kin_words the_tower(kin_rng *r,
+                           kin_box_claim *c) /* the tower with four blocks has a black block on top */
 {
     static const kin_say_choice has[] = {{6, has_end}, {2, has_over}};
     const int n = 1 + kin_below(r, KIN_BOX_BLOCKS);
     c->is = KIN_AT_LEAST;
     c->n = 1;
     kin_box_also(c, kin_box_count((kin_box_what){0}, KIN_EXACTLY, n));
-    return kin_say("The tower with [|exactly ]%s block%s has %s", kin_say_number[n], kin_say_s(n > 1), KIN_SAY_ONE_OF(has, r, c).s);
+    return kin_say("The tower with [|exactly ]%s block%s has %s", kin_say_number[n], kin_say_s(n > 1),
+                   KIN_SAY_ONE_OF(has, r, c).s);
 }
 
 /* A blue block as the base of a tower with at least three blocks. */
@@ -112,7 +116,7 @@ static kin_words block_as(kin_rng *r, kin_box_claim *c)
     c->n = m.n;
     kin_box_also(c, kin_box_count(k.what, KIN_AT_LEAST, 1));
     const kin_words w = kin_say("There %s %s %s as the %s of a tower", m.plural ? "are" : "is", m.lead.s,
-                        m.plural ? k.more.s : k.one.s, top ? "top" : "base");
+                                m.plural ? k.more.s : k.one.s, top ? "top" : "base");
     return sized ? kin_say("%s with %s", w.s, has_height(r, c).s) : w;
 }
 
@@ -141,19 +145,24 @@ static kin_words end_is(kin_rng *r, kin_box_claim *c) /* The base of the three b
     const int of = kin_say_any_color(r), n = 1 + kin_below(r, KIN_BOX_BLOCKS), way = kin_below(r, 5);
     c->is = KIN_AT_LEAST;
     c->n = 1;
-    kin_box_also(c, kin_box_count((kin_box_what){.colors = 1u << of, .rank = top ? KIN_RANK_HIGHEST : KIN_RANK_LOWEST},
-                 KIN_AT_LEAST, 1));
+    kin_box_also(
+        c, kin_box_count((kin_box_what){.colors = 1u << of, .rank = top ? KIN_RANK_HIGHEST : KIN_RANK_LOWEST},
+                         KIN_AT_LEAST, 1));
     const char *end = top ? "top" : "base";
     if (way == 0) return kin_say("The %s of a tower is %s", end, kin_say_color[of]);
     if (way < 3) {
         c->is = KIN_EXACTLY;
         c->n = 1 + kin_below(r, 2);
-        if (c->n == 1) return kin_say("[One tower has|One of the three towers has|There is only one tower that has] a %s %s",
-                                  kin_say_color[of], end);
-        return kin_say("[Two|There are two] of the three towers [has|that has|with] a %s %s", kin_say_color[of], end);
+        if (c->n == 1)
+            return kin_say(
+                "[One tower has|One of the three towers has|There is only one tower that has] a %s %s",
+                kin_say_color[of], end);
+        return kin_say("[Two|There are two] of the three towers [has|that has|with] a %s %s",
+                       kin_say_color[of], end);
     }
     kin_box_also(c, kin_box_count((kin_box_what){0}, KIN_EXACTLY, n));
-    return kin_say("The %s of [a|the] %s block%s tower is %s", end, kin_say_number[n], kin_say_s(n > 1), kin_say_color[of]);
+    return kin_say("The %s of [a|the] %s block%s tower is %s", end, kin_say_number[n], kin_say_s(n > 1),
+                   kin_say_color[of]);
 }
 
 static kin_words plain_tower(kin_rng *r, kin_box_claim *c) /* a black tower with only one block */
@@ -164,7 +173,8 @@ static kin_words plain_tower(kin_rng *r, kin_box_claim *c) /* a black tower with
     c->n = 1;
     kin_box_also(c, kin_box_count((kin_box_what){.colors = 1u << of, .others = true}, KIN_EXACTLY, 0));
     if (sized) kin_box_also(c, kin_box_count((kin_box_what){0}, KIN_EXACTLY, n));
-    const kin_words size = sized ? kin_say(" with [only |]%s block%s", kin_say_number[n], kin_say_s(n > 1)) : kin_say("%s", "");
+    const kin_words size =
+        sized ? kin_say(" with [only |]%s block%s", kin_say_number[n], kin_say_s(n > 1)) : kin_say("%s", "");
     return kin_say("There is [a|a|at least one] %s tower%s", kin_say_color[of], size.s);
 }
 
@@ -181,16 +191,17 @@ static kin_words towers_alike(kin_rng *r, kin_box_claim *c)
     c->whole = true;
     kin_box_also(c, k);
     if (way == 0) return kin_say("[All|ll] the towers have the same %s", of[what]);
-    if (way == 1) return kin_say("[There are only two towers which has the same %s|One tower has a different %s]",
-                             of[what], of[what]);
+    if (way == 1)
+        return kin_say("[There are only two towers which has the same %s|One tower has a different %s]",
+                       of[what], of[what]);
     if (way == 2) return kin_say("There are at least two towers with the same %s", of[what]);
     return kin_say("The three towers [do not have|have not] the same %s", of[what]);
 }
 
 kin_words kin_say_of_towers(kin_rng *r, kin_box_claim *c)
 {
-    static const kin_say_choice of[] = {{32, tower_with}, {12, tower_of},     {4, the_tower},
-                                        {18, block_as},   {9, block_over},    {5, blocks_in_all},
-                                        {6, end_is},      {4, plain_tower},   {3, towers_alike}};
+    static const kin_say_choice of[] = {{32, tower_with}, {12, tower_of},   {4, the_tower},
+                                        {18, block_as},   {9, block_over},  {5, blocks_in_all},
+                                        {6, end_is},      {4, plain_tower}, {3, towers_alike}};
     return KIN_SAY_ONE_OF(of, r, c);
 }

@@ -66,7 +66,8 @@ static int name(reader *r, const char *const *names, int n)
     for (int i = 0; i < n && r->at < r->n; i++) {
         const size_t size = strlen(names[i]);
         const char *w = r->word[r->at];
-        if (strncmp(w, names[i], size) != 0 || (w[size] && strcmp(w + size, "s") != 0 && strcmp(w + size, "es") != 0))
+        if (strncmp(w, names[i], size) != 0 ||
+            (w[size] && strcmp(w + size, "s") != 0 && strcmp(w + size, "es") != 0))
             continue;
         r->at++;
         return i;
@@ -132,7 +133,8 @@ static int judge(const kin_boxes *s, const char *text)
     if (name(&r, block, 1) == 0) { /* blue blocks (as the base of a tower) */
         if (color < 0) return -1;
         const bool as = next(&r, "as") && next(&r, "the"), top = as && next(&r, "top");
-        if (as && !((top || next(&r, "base")) && next(&r, "of") && next(&r, "a") && next(&r, "tower"))) return -1;
+        if (as && !((top || next(&r, "base")) && next(&r, "of") && next(&r, "a") && next(&r, "tower")))
+            return -1;
         if (!end(&r)) return -1;
         for (int b = 0; b < 3; b++)
             for (int i = 0; i < s->items[b]; i++)
@@ -295,8 +297,8 @@ static void test_pairs_are_found(void **state)
                     assert_true(o->x >= 0 && o->y >= 0 && o->x + o->side <= 100 && o->y + o->side <= 100);
                     for (int j = 0; j < k; j++) {
                         const kin_box_item *q = &two[p].item[b][j];
-                        assert_true(o->x >= q->x + q->side || q->x >= o->x + o->side || o->y >= q->y + q->side ||
-                                    q->y >= o->y + o->side);
+                        assert_true(o->x >= q->x + q->side || q->x >= o->x + o->side ||
+                                    o->y >= q->y + q->side || q->y >= o->y + o->side);
                     }
                 }
     }
@@ -379,10 +381,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sentences_say_what_is_so),
-        cmocka_unit_test(test_text_alone_knows_nothing), cmocka_unit_test(test_picture_alone_knows_little),
+        cmocka_unit_test(test_text_alone_knows_nothing),
+        cmocka_unit_test(test_picture_alone_knows_little),
         cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_same_whatever_their_number), cmocka_unit_test(test_pairs_are_found),
-        cmocka_unit_test(test_fits_the_context),       cmocka_unit_test(test_opens_as_data),
+        cmocka_unit_test(test_same_whatever_their_number),
+        cmocka_unit_test(test_pairs_are_found),
+        cmocka_unit_test(test_fits_the_context),
+        cmocka_unit_test(test_opens_as_data),
         cmocka_unit_test(test_model_squashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

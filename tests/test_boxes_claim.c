@@ -22,7 +22,9 @@ static kin_boxes towers(const char *a, const char *b, const char *c)
     for (int t = 0; t < KIN_BOXES; t++)
         for (const char *p = of[t]; *p; p++) {
             const int i = s.items[t]++;
-            s.item[t][i] = (kin_box_item){.color = *p == 'Y' ? Y : *p == 'K' ? K : B,
+            s.item[t][i] = (kin_box_item){.color = *p == 'Y'   ? Y
+                                                   : *p == 'K' ? K
+                                                               : B,
                                           .shape = KIN_BOX_SQUARE,
                                           .side = 20,
                                           .x = 40,
@@ -76,7 +78,8 @@ static void test_claims_about_towers(void **state)
     assert_true(holds(&s, boxes_with(KIN_EXACTLY, 2, k)));
     k = (kin_box_clause){.ask = KIN_ASK_RUN, .what = black, .is = KIN_AT_LEAST, .n = 2};
     assert_true(holds(&s, boxes_with(KIN_EXACTLY, 1, k)));
-    k = (kin_box_clause){.ask = KIN_ASK_ON, .what = {.colors = 1u << B}, .other = black, .is = KIN_AT_LEAST, .n = 1};
+    k = (kin_box_clause){
+        .ask = KIN_ASK_ON, .what = {.colors = 1u << B}, .other = black, .is = KIN_AT_LEAST, .n = 1};
     assert_true(holds(&s, boxes_with(KIN_EXACTLY, 1, k))); /* blue on black: the first */
     k.what = (kin_box_what){.colors = 1u << Y};
     assert_true(holds(&s, boxes_with(KIN_EXACTLY, 1, k))); /* yellow on black: the last */
@@ -92,7 +95,8 @@ static void test_claims_about_three_towers(void **state)
     static const struct {
         const char *tower[3];
         int level, base, top;
-    } cases[] = {{{"YKB", "KK", "BKYK"}, 1, 1, 2}, {{"Y", "Y", "YK"}, 2, 3, 2}, {{"BBK", "KKB", "YYY"}, 3, 1, 1}};
+    } cases[] = {
+        {{"YKB", "KK", "BKYK"}, 1, 1, 2}, {{"Y", "Y", "YK"}, 2, 3, 2}, {{"BBK", "KKB", "YYY"}, 3, 1, 1}};
     for (int i = 0; i < 3; i++) {
         const kin_boxes s = towers(cases[i].tower[0], cases[i].tower[1], cases[i].tower[2]);
         const int have[] = {cases[i].level, cases[i].base, cases[i].top};
@@ -117,7 +121,7 @@ static void test_claims_about_items(void **state)
     static const struct {
         kin_box_place place;
         int touch;
-    } at[] = {{KIN_PLACE_WALL, 3}, {KIN_PLACE_SIDE, 2}, {KIN_PLACE_LEFT, 1}, {KIN_PLACE_RIGHT, 1},
+    } at[] = {{KIN_PLACE_WALL, 3}, {KIN_PLACE_SIDE, 2}, {KIN_PLACE_LEFT, 1},  {KIN_PLACE_RIGHT, 1},
               {KIN_PLACE_BASE, 2}, {KIN_PLACE_TOP, 0},  {KIN_PLACE_CORNER, 1}};
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         assert_true(holds(&s, in_all(count((kin_box_what){.place = at[i].place}, KIN_EXACTLY, at[i].touch))));
