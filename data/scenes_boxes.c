@@ -5,7 +5,8 @@
 /* How often things are in the pictures that people were shown: of 1000 boxes (or towers, items). Counted in
  * the development pictures of the corpus. */
 static const int heights[KIN_BOX_BLOCKS + 1] = {0, 250, 250, 250, 250};
-static const int numbers[KIN_BOX_ITEMS + 1] = {0, 125, 125, 125, 125, 125, 125, 125, 125};
+static const int numbers[KIN_BOX_ITEMS + 1] = {0, 143, 143, 143, 143, 143, 143, 142};
+static const int shapes[KIN_BOX_SHAPES] = {270, 350, 380};
 
 enum { TRIES = 60 };
 
@@ -28,37 +29,24 @@ static void swap_items(kin_box_item *a, kin_box_item *b)
     *b = t;
 }
 
+/* At least a pixel from the others? */
 static bool free_of(const kin_box_item *o, const kin_box_item *other, int n)
 {
     for (int i = 0; i < n; i++) {
         const kin_box_item *p = &other[i];
-        if (o->x < p->x + p->side && p->x < o->x + o->side && o->y < p->y + p->side && p->y < o->y + o->side)
+        if (o->x <= p->x + p->side && p->x <= o->x + o->side && o->y <= p->y + p->side &&
+            p->y <= o->y + o->side)
             return false;
     }
     return true;
 }
 
-/* Somewhere in the box; often at walls, or on another item. */
-static void draw_place(kin_rng *r, kin_box_item *o, const kin_box_item *other, int n)
+/* Somewhere in the box; one in five at its right wall, one in five on its base. */
+static void draw_place(kin_rng *r, kin_box_item *o)
 {
     const int room = KIN_BOX_SIDE - o->side;
-    o->x = below(r, room + 1);
-    o->y = below(r, room + 1);
-    switch (below(r, 10)) {
-    case 0: o->x = 0; break;
-    case 1: o->x = room; break;
-    case 2: o->y = 0; break;
-    case 3: o->y = room; break;
-    case 4: /* on another one, if there is room */
-        if (n > 0) {
-            const kin_box_item *p = &other[below(r, n)];
-            if (p->y >= o->side) o->y = p->y - o->side, o->x = p->x + (p->side - o->side) / 2;
-            if (o->x < 0) o->x = 0;
-            if (o->x > room) o->x = room;
-        }
-        break;
-    default: break;
-    }
+    o->x = below(r, 5) ? below(r, room + 1) : room;
+    o->y = below(r, 5) ? below(r, room + 1) : room;
 }
 
 /* Places for the items of a box; false: they did not fit. */
@@ -66,7 +54,7 @@ static bool scatter(kin_rng *r, kin_box_item *item, int n)
 {
     for (int i = 0; i < n; i++) {
         int trial = 0;
-        do draw_place(r, &item[i], item, i);
+        do draw_place(r, &item[i]);
         while (!free_of(&item[i], item, i) && ++trial < TRIES);
         if (trial == TRIES) return false;
     }
@@ -100,7 +88,7 @@ static bool fill(kin_rng *r, kin_boxes *s)
     for (int b = 0; b < KIN_BOXES; b++)
         for (int i = 0; i < s->items[b]; i++)
             s->item[b][i] = (kin_box_item){.color = below(r, KIN_BOX_COLORS),
-                                           .shape = below(r, KIN_BOX_SHAPES),
+                                           .shape = drawn(r, shapes),
                                            .side = KIN_BOX_SMALL * (1 + below(r, 3))};
     return place_all(r, s);
 }

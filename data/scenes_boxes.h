@@ -5,7 +5,7 @@
  *
  * Measures are those of such a picture, 400 x 100 pixels: boxes 100 wide at 0, 150 and 300, light on a darker
  * ground; blocks of a tower 20 x 20 with a pixel between them, in the middle of the box; scattered items 10,
- * 20 or 30 wide and high that do not overlap. kin_boxes_draw at side 100 makes just that, at other sides the
+ * 20 or 30 wide and high, at least one apart. kin_boxes_draw at side 100 makes just that, at other sides the
  * same made larger or smaller, always four times as wide as high: a model squashes it to its square (or does
  * what else its preprocessing says) exactly as it does the 400 x 100 file of another picture of the kind.
  *
@@ -17,7 +17,7 @@
 
 enum {
     KIN_BOXES = 3,
-    KIN_BOX_ITEMS = 8, /* in a box, at most */
+    KIN_BOX_ITEMS = 7, /* in a box, at most */
     KIN_BOX_BLOCKS = 4,
     KIN_BOX_SIDE = 100,
     KIN_BOX_STEP = 150, /* from a box to the next */

@@ -113,14 +113,18 @@ static kin_words has_items_and(kin_rng *r, kin_box_claim *c)
 
 static kin_words has_alike(kin_rng *r, kin_box_claim *c)
 {
-    const int n = 2 + kin_below(r, 2);
-    if (kin_below(r, 2)) {
+    const int n = 2 + kin_below(r, 2), way = kin_below(r, 3);
+    if (way == 0) {
         const int a = kin_say_any_color(r), b = (a + 1 + kin_below(r, 2)) % KIN_BOX_COLORS;
         kin_box_also(c, (kin_box_clause){.ask = KIN_ASK_MORE,
                                          .what = {.colors = 1u << a},
                                          .other = {.colors = 1u << b},
                                          .is = KIN_EXACTLY});
         return kin_say("the same number of %s and %s [items|objects]", kin_say_color[a], kin_say_color[b]);
+    }
+    if (way == 1) {
+        kin_box_also(c, (kin_box_clause){.ask = KIN_ASK_ALIKE, .is = KIN_AT_LEAST, .n = n});
+        return kin_say("at least %s items of the same shape", kin_say_number[n]);
     }
     kin_box_also(c, kin_box_count((kin_box_what){0}, KIN_EXACTLY, n));
     kin_box_also(c, (kin_box_clause){.ask = KIN_ASK_SHAPES, .is = KIN_EXACTLY, .n = 1});
@@ -223,15 +227,10 @@ static kin_words all_in_one(kin_rng *r, kin_box_claim *c)
 static kin_words thing_above(kin_rng *r, kin_box_claim *c)
 {
     const kin_kind a = kin_say_thing(r, KIN_A_COLORED), b = kin_say_thing(r, KIN_A_COLORED);
-    const bool on = kin_below(r, 2), least = kin_below(r, 2);
     c->whole = true;
-    kin_box_also(c, (kin_box_clause){.ask = on ? KIN_ASK_ON : KIN_ASK_ABOVE,
-                                     .what = a.what,
-                                     .other = b.what,
-                                     .is = KIN_AT_LEAST,
-                                     .n = 1});
-    return kin_say("There is %s %s %s a %s", least ? "[at least one|atleast one|a]" : "a", a.one.s,
-                   on ? "[right on top of|on]" : "[above|over]", b.one.s);
+    kin_box_also(c, (kin_box_clause){
+                        .ask = KIN_ASK_ABOVE, .what = a.what, .other = b.what, .is = KIN_AT_LEAST, .n = 1});
+    return kin_say("There is [at least one|atleast one|a|a] %s [above|over] a %s", a.one.s, b.one.s);
 }
 
 kin_words kin_say_of_items(kin_rng *r, kin_box_claim *c)

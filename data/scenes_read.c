@@ -1,5 +1,5 @@
-/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" (boxes: size=100) as a labelled set (data/scenes_task.h): pictures are
- * drawn when it is opened and kept in memory as PNG. */
+/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" (boxes: size=100) as a labelled set (data/scenes_task.h):
+ * pictures are drawn when it is opened and kept in memory as PNG. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -9,9 +9,8 @@
 
 enum { ANY = -1, RED = 0, ON = 1, ATTEMPTS = 500, KINDS = 7 };
 
-const char *const kin_scene_task_names[KIN_SCENE_TASKS] = {"swaps", "attributes", "match",     "xor",
-                                                           "and",   "count",      "questions", "masked",
-                                                           "boxes"};
+const char *const kin_scene_task_names[KIN_SCENE_TASKS] = {"swaps", "attributes", "match",  "xor",  "and",
+                                                           "count", "questions",  "masked", "boxes"};
 static const char *const matches[] = {"no-match", "match"};
 static const char *const truths[] = {"false", "true"};
 static const char *const counts[] = {"zero", "one", "two"};
@@ -27,9 +26,8 @@ const char *const *kin_scene_task_classes(kin_scene_task task, int *classes)
     static const struct {
         const char *const *names;
         int n;
-    } of[KIN_SCENE_TASKS] = {{matches, 2}, {matches, 2}, {matches, 2},       {truths, 2},
-                             {truths, 2},  {counts, 3},  {answers, ANSWERS}, {answers, SIZES},
-                             {truths, 2}};
+    } of[KIN_SCENE_TASKS] = {{matches, 2}, {matches, 2},       {matches, 2},     {truths, 2}, {truths, 2},
+                             {counts, 3},  {answers, ANSWERS}, {answers, SIZES}, {truths, 2}};
     *classes = of[task].n;
     return of[task].names;
 }
@@ -434,7 +432,8 @@ kin_status kin_scene_task_make(kin_ctx *cx, const kin_scene_task_cfg *cfg, kin_s
                          cfg->task == KIN_SCENE_TASK_BOXES))
         return kin_fail(cx, KIN_ARG, "scenes: %s asks how many there are: objects=N is of the other tasks",
                         kin_scene_task_names[cfg->task]);
-    if (cfg->task == KIN_SCENE_TASK_BOXES && (cfg->size < KIN_SCENE_MIN_SIZE || cfg->size > KIN_SCENE_MAX_SIZE))
+    if (cfg->task == KIN_SCENE_TASK_BOXES &&
+        (cfg->size < KIN_SCENE_MIN_SIZE || cfg->size > KIN_SCENE_MAX_SIZE))
         return kin_fail(cx, KIN_ARG, "scenes: size is %d pixels, it must be %d to %d", cfg->size,
                         KIN_SCENE_MIN_SIZE, KIN_SCENE_MAX_SIZE);
     for (int64_t round = 0; out->examples < cfg->count; round++) KIN_TRY(make_round(cx, cfg, round, out));

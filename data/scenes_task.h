@@ -55,7 +55,7 @@ typedef struct kin_scene_set {
     kin_scene *scene;
     kin_boxes *boxes; /* instead of scene: of the task boxes */
     kin_scene_example *example;
-    int64_t scenes, examples; /* scenes: how many pictures */
+    int64_t scenes, examples;         /* scenes: how many pictures */
     int64_t scene_room, example_room; /* private */
 } kin_scene_set;
 

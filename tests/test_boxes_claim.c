@@ -211,7 +211,7 @@ static void test_draws(void **state)
             for (int c = 0; c < 3; c++) {
                 int sum = 0;
                 for (int k = 0; k < 16; k++) sum += pixel(large, 400, 4 * x + k % 4, 4 * y + k / 4)[c];
-                assert_in_range(pixel(p, 100, x, y)[c] * 16 + 200, sum, sum + 400);
+                assert_in_range(pixel(p, 100, x, y)[c] * 16 + 400, sum, sum + 800);
             }
 }
 
