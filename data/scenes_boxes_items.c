@@ -120,6 +120,7 @@ static kin_words has_alike(kin_rng *r, kin_box_claim *c)
                                          .what = {.colors = 1u << a},
                                          .other = {.colors = 1u << b},
                                          .is = KIN_EXACTLY});
+        kin_box_also(c, kin_box_count((kin_box_what){.colors = 1u << a}, KIN_AT_LEAST, 1));
         return kin_say("the same number of %s and %s [items|objects]", kin_say_color[a], kin_say_color[b]);
     }
     if (way == 1) {
