@@ -234,6 +234,46 @@ static void test_clipping(void **state)
     check_clipping(4.0 * norm);
 }
 
+/* Matrices decay by lr * wd of what they were, beside Adam's step; gains, biases and the scale do not
+ * (open_clip leaves out all of fewer than two dimensions). */
+static void test_decay(void **state)
+{
+    (void)state;
+    const double lr = 0x1p-7, wd = 0.5;
+    rig r[2];
+    const kin_pairs p = make_pairs(B, B);
+    double *before = NULL;
+    for (int k = 0; k < 2; k++) {
+        double norm;
+        kin_optim o;
+        const kin_optim_cfg cfg = {
+            .beta1 = 0.875, .beta2 = 0.96875, .eps = 0x1p-10, .wd = k * wd, .scale_max = 100.0};
+        open_rig(&r[k], ref64(), (variant){0});
+        step(&r[k], &p);
+        const kin_flat *matrices = &r[k].params->flat[KIN_GROUP_DECAY];
+        if (!before) before = malloc((size_t)matrices->count * sizeof *before);
+        memcpy(before, matrices->value, (size_t)matrices->count * sizeof *before);
+        assert_int_equal(kin_optim_open(&r[k].cx, &o, r[k].params, &cfg), KIN_OK);
+        assert_int_equal(kin_optim_update(&r[k].cx, &o, lr, &norm), KIN_OK);
+        kin_optim_close(&o);
+    }
+    int matrices = 0, others = 0;
+    for (int i = 0; i < r[0].params->count; i++) {
+        const kin_param *q = &r[0].params->param[i];
+        const double *x = kin_param_value(r[0].params, i), *y = kin_param_value(r[1].params, i);
+        const double *start = (const double *)r[1].params->flat[KIN_GROUP_DECAY].value;
+        const double *was = before + (y - start); /* only of matrices */
+        const bool decays = q->shape.rank >= 2;
+        for (int64_t k = 0; k < q->count; k++)
+            if (!(fabs(x[k] - y[k] - (decays ? lr * wd * was[k] : 0.0)) <= 1e-9))
+                fail_msg("%s: %.12g without decay, %.12g with", q->name, x[k], y[k]);
+        *(decays ? &matrices : &others) += 1;
+    }
+    assert_true(matrices > 4 && others > 4);
+    free(before);
+    for (int k = 0; k < 2; k++) close_rig(&r[k]);
+}
+
 /* ---- GradCache, recompute ---- */
 
 static void check_gradcache(kin_backend *(*backend)(void), double tolerance)
@@ -630,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_whole_step_of_ref),
         cmocka_unit_test(test_ragged_equals_padded),
         cmocka_unit_test(test_clipping),
+        cmocka_unit_test(test_decay),
         cmocka_unit_test(test_gradcache_is_the_full_batch),
         cmocka_unit_test(test_gradcache_with_captions),
         cmocka_unit_test(test_distill_is_its_definition),

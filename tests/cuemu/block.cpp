@@ -178,7 +178,8 @@ static void copy_unseen(char *to, const void *from, size_t n)
     for (size_t i = 0; i < n; i++) ((volatile char *)to)[i] = ((const char *)from)[i];
 }
 
-static void complete(thread_state *t, warp_state *w, unsigned lanes)
+/* Only __syncwarp orders memory; what exchanges values (shuffles, votes, products) orders nothing but these. */
+static void complete(thread_state *t, warp_state *w, unsigned lanes, bool orders)
 {
     const int first = t->warp * LANES, lowest = __builtin_ctz(lanes);
     unsigned turns = 0;
@@ -190,13 +191,13 @@ static void complete(thread_state *t, warp_state *w, unsigned lanes)
         thread_state &o = threads[first + i];
         if (o.at.line != t->at.line || strcmp(o.at.file, t->at.file) != 0)
             fault("lanes of one mask meet at different warp operations");
-        order_acquire(&w->slot[turns >> i & 1][i]);
+        if (orders) order_acquire(&w->slot[turns >> i & 1][i]);
         o.turns = turns;
         o.is = READY;
         batch[n++] = first + i;
     }
     w->waiting &= ~lanes;
-    order_release(&w->order[turns >> lowest & 1][lowest]);
+    if (orders) order_release(&w->order[turns >> lowest & 1][lowest]);
     push(n);
 }
 
@@ -205,6 +206,7 @@ unsigned meet(unsigned mask, const void *in, size_t bytes, place at)
     thread_state *t = me;
     warp_state *w = &warps[t->warp];
     const int first = t->warp * LANES, there = count - first;
+    const bool orders = bytes == 0;
     const unsigned lanes = there < LANES ? mask & ((1u << there) - 1) : mask;
     t->at = at;
     t->mask = mask;
@@ -213,17 +215,17 @@ unsigned meet(unsigned mask, const void *in, size_t bytes, place at)
     if (bytes > SLOT) fault("%s:%d: more than %d bytes are exchanged", at.file, at.line, (int)SLOT);
     char *slot = w->slot[t->meetings & 1][t->lane];
     if (in) copy_unseen(slot, in, bytes);
-    order_release(slot);
+    if (orders) order_release(slot);
     t->is = AT_MEETING;
     w->waiting |= 1u << t->lane;
     bool all = (w->waiting & lanes) == lanes;
     for (int i = 0; i < LANES && all; i++)
         if (lanes >> i & 1) all = threads[first + i].mask == mask;
-    if (all) complete(t, w, lanes);
+    if (all) complete(t, w, lanes, orders);
     yield(t);
     t->meetings++;
     const int lowest = __builtin_ctz(lanes);
-    order_acquire(&w->order[t->turns >> lowest & 1][lowest]);
+    if (orders) order_acquire(&w->order[t->turns >> lowest & 1][lowest]);
     return lanes;
 }
 
