@@ -82,7 +82,7 @@ EMU_X   := $(BUILD)/cuemu/libkin_cuda.so
 # What a plug-in has of kin itself.
 PLUG_O  := $(patsubst %,$(BUILD)/core/%.o,base ops_hash tensor)
 
-.PHONY: all help demo test test-long check suite lint asan tsan fuzz mutants parity bench bench-gpu tune install uninstall clean deps FORCE
+.PHONY: all help demo test test-long check suite lint asan tsan fuzz mutants parity bench bench-peers bench-gpu tune install uninstall clean deps FORCE
 
 all: $(LIB) $(SO) $(KIN) $(CUDA_X) ## build the libraries and build/kin, say what was found (the default)
 	@echo "kin: $(strip $(LIB) $(SO) $(KIN)), kernels: $(ISAS)"
@@ -154,6 +154,9 @@ parity: $(BUILD)/tests/test_photos ## compare pictures of every kind with Pillow
 
 bench: $(BENCH_X) ## run every program of bench/
 	@set -e; for b in $^; do echo "== $$b"; $$b; done
+
+bench-peers: $(BUILD)/bench/step ## training steps beside PyTorch's, turn by turn (PYTHON="A B": interpreters that have torch)
+	@bench/peers.sh $(PYTHON)
 
 bench-gpu: $(CUDA_X) $(BUILD)/bench/ops $(BUILD)/bench/step ## ops and steps on a GPU, beside PyTorch's (8 minutes; figures to a file)
 	@bench/gpu.sh $(BUILD) $(PYTHON)
