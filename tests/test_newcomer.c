@@ -29,12 +29,13 @@ static void slips_are_explained(void **state)
         {"serach", "kin: there is no command 'serach'; did you mean 'search'? kin help lists them\n", 2},
         {"train --config flickr8",
          "kin train: config 'flickr8': no such file, and no such name; did you mean 'flickr8k'? names are: "
-         "coco, "
-         "demo, flickr30k, flickr8k-quick, flickr8k\n",
+         "boxes, coco, "
+         "demo, flickr30k, flickr8k-quick, flickr8k, nlvr\n",
          2},
         {"train --config photos",
-         "kin train: config 'photos': no such file, and no such name; names are: coco, demo, flickr30k, "
-         "flickr8k-quick, flickr8k\n",
+         "kin train: config 'photos': no such file, and no such name; names are: boxes, coco, demo, "
+         "flickr30k, "
+         "flickr8k-quick, flickr8k, nlvr\n",
          2},
         {"train --config photos.cfg", "kin train: photos.cfg: No such file or directory\n", 2},
         {"train --model scenes-33 --train-data pairs --steps 1",

@@ -37,7 +37,7 @@ typedef enum demo_kind {
     DEMO_PAIRS,    /* the same by scores of all pairs */
     DEMO_LABELS,   /* accuracy on a labelled set */
     DEMO_TWINS,    /* a picture's true text above its false one */
-    DEMO_MATCH,    /* balanced accuracy, a threshold tuned on val where one is needed */
+    DEMO_MATCH,    /* balanced accuracy, a threshold tuned on val */
     DEMO_NO_IMAGE, /* balanced accuracy, every second picture missing */
 } demo_kind;
 

@@ -74,12 +74,13 @@ static kin_status in_gallery(kin_ctx *cx, subject *s, const demo_measure *m, kin
     return cx->status;
 }
 
-/* Matching, and how it bears noise. A dual encoder's threshold comes from other data. */
+/* Matching, and how it bears noise. The threshold comes from other data, of heads too: what learned with hard
+ * false pairs, two for each true one, says no too often. */
 static kin_status matching(kin_ctx *cx, subject *s, const demo_measure *m, kin_dataset *set)
 {
     double threshold;
     kin_noise_task task = {.judge = &s->judge, .data = set, .bootstrap = s->d->bootstrap};
-    if (s->judge.width == 1) {
+    if (s->judge.width <= 2) {
         kin_dataset *other = open_task(cx, s->d, m, "val");
         if (other) kin_tune_threshold(cx, &s->judge, other, &threshold);
         kin_dataset_close(other);
