@@ -40,7 +40,7 @@ static void slips_are_explained(void **state)
         {"train --config photos.cfg", "kin train: photos.cfg: No such file or directory\n", 2},
         {"train --model scenes-33 --train-data pairs --steps 1",
          "kin train: model 'scenes-33': no such file, and no such name; did you mean 'scenes-32'? names are: "
-         "ViT-B-16, ViT-B-32, ViT-L-14, ViT-Ti-16-112, hybrid-96, resnet-96, scenes-32, scenes-64, "
+         "ViT-B-16, ViT-B-32, ViT-L-14, ViT-Ti-16-112, boxes, hybrid-96, resnet-96, scenes-32, scenes-64, "
          "scenes-tiny\n",
          1},
         {"train --resume nowhere",
