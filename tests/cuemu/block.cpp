@@ -178,7 +178,8 @@ static void copy_unseen(char *to, const void *from, size_t n)
     for (size_t i = 0; i < n; i++) ((volatile char *)to)[i] = ((const char *)from)[i];
 }
 
-/* Only __syncwarp orders memory; what exchanges values (shuffles, votes, products) orders nothing but these. */
+/* Only __syncwarp orders memory; what exchanges values (shuffles, votes, products) orders nothing but
+ * these. */
 static void complete(thread_state *t, warp_state *w, unsigned lanes, bool orders)
 {
     const int first = t->warp * LANES, lowest = __builtin_ctz(lanes);
