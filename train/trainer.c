@@ -150,7 +150,7 @@ static kin_steady steady(const kin_trainer *t)
     return s;
 }
 
-/* What they make of the data is kept where there is room for it. */
+/* What they make of the data is kept where there is room for it, and for the rest of the run. */
 static kin_status settle_features(kin_ctx *cx, kin_trainer *t, kin_steady *of)
 {
     const double need = (double)kin_features_bytes(t->model, t->train, *of),
@@ -158,7 +158,7 @@ static kin_status settle_features(kin_ctx *cx, kin_trainer *t, kin_steady *of)
     if (of->images && of->texts && t->cfg->distill > 0.0)
         return kin_fail(cx, KIN_ARG, "distill = %g, but no tower learns: there is nothing to teach",
                         t->cfg->distill);
-    if (!of->images || have <= 0.0 || need <= have) return KIN_OK;
+    if (!of->images || have <= 0.0 || need <= 0.75 * have) return KIN_OK;
     kin_log(
         cx, KIN_INFO,
         "the tower of pictures does not learn, but what it makes of all of them takes %.1f GiB, and %.1f are "
