@@ -61,13 +61,13 @@ int main(int argc, char **argv)
         return 0;
     }
     kin_preprocess p = kin_preprocess_default();
-    if (argc > 2) p.size = atol(argv[2]);
+    if (argc > 2) p.height = p.width = atol(argv[2]);
     const bool scaled = argc > 3 && strcmp(argv[3], "scaled") == 0;
     const kin_augment none = {.crop_min = 1.0};
     const double seconds = argc > 4 ? atof(argv[4]) : 2.0;
     const int count = read_all(&cx, argv[1], photos);
-    uint8_t *pixels = kin_alloc(&cx, p.size * p.size, 3);
-    float *planes = kin_alloc(&cx, p.size * p.size * 3, sizeof *planes);
+    uint8_t *pixels = kin_alloc(&cx, kin_preprocess_bytes(&p), 1);
+    float *planes = kin_alloc(&cx, kin_preprocess_bytes(&p), sizeof *planes);
     double took[3] = {0}, passed = 0.0;
     int64_t done = 0;
     for (; cx.status == KIN_OK && passed < seconds; done++) {

@@ -71,7 +71,7 @@ static bool open_bench(bench *b, const char *model, int64_t batch, int captions,
 /* Lengths as bench/step_torch.py draws them. */
 static void make_batch(bench *b, int32_t tokens)
 {
-    const int64_t side = b->cfg.vision.image_size, pixels = b->batch * side * side * 3;
+    const int64_t pixels = b->batch * kin_image_bytes(&b->cfg.vision);
     b->images = malloc((size_t)pixels);
     b->ids = malloc((size_t)(b->texts * 77) * sizeof *b->ids);
     b->off = malloc((size_t)(b->texts + 1) * sizeof *b->off);

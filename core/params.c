@@ -278,11 +278,12 @@ kin_status kin_param_part(kin_ctx *cx, const kin_params *p, int i, bool ema, int
 static double grid(const kin_param *q, int64_t k)
 {
     const int64_t rows = q->shape.dim[0], width = q->shape.dim[1], column = k % width, quarter = width / 4;
-    const int64_t side = (int64_t)sqrt((double)rows), at = k / width - (rows - side * side);
+    const int64_t down = q->init.rows, across = q->init.columns, at = k / width - (rows - down * across);
     if (at < 0 || quarter < 1) return 0.0;
-    const double place = (double)(column < 2 * quarter ? at % side : at / side);
+    const bool x = column < 2 * quarter;
+    const double place = (double)(x ? at % across : at / across), side = (double)(x ? across : down);
     const double octave = (double)(column % quarter) / (double)quarter;
-    const double angle = place * 3.14159265358979324 / (double)side * pow((double)side, octave);
+    const double angle = place * 3.14159265358979324 / side * pow(side, octave);
     return column / quarter % 2 ? cos(angle) : sin(angle);
 }
 

@@ -18,12 +18,13 @@
 
 typedef enum kin_init_kind { KIN_INIT_CONST, KIN_INIT_NORMAL, KIN_INIT_UNIFORM, KIN_INIT_GRID } kin_init_kind;
 /* const: arg. normal: mean 0, standard deviation arg. uniform: [-arg, arg].
- * grid: where each patch of a side x side picture lies, [side^2 or side^2 + 1, C], C % 4 == 0: sines and
- * cosines of x, then of y, times arg. C/4 frequencies from half a period over the whole picture to half a
+ * grid: where each patch of a picture of rows x columns lies, [patches or patches + 1, C], C % 4 == 0: sines
+ * and cosines of x, then of y, times arg. C/4 frequencies from half a period over the whole picture to half a
  * period a patch (geometric, as in Vaswani et al. 2017). An extra first row (the class token's) is 0. */
 typedef struct kin_init {
     kin_init_kind kind;
     double arg;
+    int64_t rows, columns; /* of grid */
 } kin_init;
 
 typedef enum kin_group { KIN_GROUP_DECAY, KIN_GROUP_PLAIN, KIN_GROUP_FROZEN, KIN_GROUP_COUNT } kin_group;

@@ -18,10 +18,11 @@ int kin_augment_shrink(const kin_preprocess *p, const kin_augment *a, uint64_t k
     const kin_rect from = kin_augment_draw(p, a, key, width, height, &unused);
     const int64_t w = from.x1 - from.x0, h = from.y1 - from.y0;
     const bool longest = a->crop_min >= 1.0 && p->mode == KIN_RESIZE_LONGEST;
-    const int64_t side = longest ? kin_max64(w, h) : kin_min64(w, h);
-    int shrink = 8;
-    while (shrink > 1 && side / shrink < p->size) shrink /= 2;
-    return shrink;
+    for (int shrink = 8; shrink > 1; shrink /= 2) {
+        const bool across = w / shrink >= p->width, down = h / shrink >= p->height;
+        if ((across && down) || (longest && (across || down))) return shrink;
+    }
+    return 1;
 }
 
 kin_status kin_augment_image(kin_ctx *cx, const kin_preprocess *p, const kin_augment *a, uint64_t key,
@@ -32,5 +33,5 @@ kin_status kin_augment_image(kin_ctx *cx, const kin_preprocess *p, const kin_aug
     if (a->crop_min >= 1.0) return kin_preprocess_image(cx, p, in, out);
     map(&from.x0, &from.x1, width, in->width);
     map(&from.y0, &from.y1, height, in->height);
-    return kin_resize(cx, in, from, p->size, p->size, p->interpolation, out);
+    return kin_resize(cx, in, from, p->width, p->height, p->interpolation, out);
 }

@@ -16,9 +16,11 @@ typedef struct kin_augment {
     double erase;  /* probability: a rectangle of 2 to 33 % becomes the mean colour */
 } kin_augment;
 
-/* Who changes pixels: a processor's kernel, for those who see none (train/augment.h). picture [S, S, 3]. */
+/* Who changes pixels: a processor's kernel, for those who see none (train/augment.h). picture [height, width,
+ * 3]. */
 typedef struct kin_augmenter {
-    void (*change)(void *self, uint8_t *picture, int64_t side, const kin_augmentation *drawn);
+    void (*change)(void *self, uint8_t *picture, int64_t height, int64_t width,
+                   const kin_augmentation *drawn);
     void *self;
 } kin_augmenter;
 
@@ -29,13 +31,13 @@ kin_rect kin_augment_draw(const kin_preprocess *p, const kin_augment *a, uint64_
 bool kin_augment_changes(const kin_augment *a); /* can anything but a crop be drawn? */
 
 /* in: a picture of width x height, or the same with fewer pixels (decoded small, or kept so); the crop is
- * drawn of width x height in any case. out [S, S, 3]: cropped and resized; what is to be done to its pixels
+ * drawn of width x height in any case. out [H, W, 3]: cropped and resized; what is to be done to its pixels
  * is in drawn. */
 kin_status kin_augment_image(kin_ctx *cx, const kin_preprocess *p, const kin_augment *a, uint64_t key,
                              const kin_image *in, int64_t width, int64_t height, uint8_t *out,
                              kin_augmentation *drawn);
 /* How much smaller the picture may be decoded (1, 2, 4 or 8: kin_image_decode_small) so that what this key
- * takes of it still has S pixels a side. */
+ * takes of it still has as many pixels as the model sees, down and across. */
 int kin_augment_shrink(const kin_preprocess *p, const kin_augment *a, uint64_t key, int64_t width,
                        int64_t height);
 

@@ -70,15 +70,14 @@ static void jitter(kin_rng *r, double j, kin_augmentation *out)
 
 static void erase(kin_rng *r, const kin_preprocess *p, kin_augmentation *out)
 {
-    const double side = (double)p->size;
     for (int i = 0; i < 10; i++) {
-        const double area = side * side * between(r, 0.02, 0.33),
+        const double area = (double)(p->height * p->width) * between(r, 0.02, 0.33),
                      aspect = exp(between(r, log(0.3), log(3.3)));
         const int64_t h = (int64_t)nearbyint(sqrt(area * aspect)),
                       w = (int64_t)nearbyint(sqrt(area / aspect));
-        if (w < 1 || h < 1 || w >= p->size || h >= p->size) continue;
-        out->x0 = (int32_t)kin_rng_below(r, (uint32_t)(p->size - w + 1));
-        out->y0 = (int32_t)kin_rng_below(r, (uint32_t)(p->size - h + 1));
+        if (w < 1 || h < 1 || w >= p->width || h >= p->height) continue;
+        out->x0 = (int32_t)kin_rng_below(r, (uint32_t)(p->width - w + 1));
+        out->y0 = (int32_t)kin_rng_below(r, (uint32_t)(p->height - h + 1));
         out->x1 = out->x0 + (int32_t)w;
         out->y1 = out->y0 + (int32_t)h;
         for (int c = 0; c < 3; c++)

@@ -69,7 +69,8 @@ static kin_status make_key(kin_ctx *cx, kin_cache *c)
 {
     const kin_dataset *d = c->cfg.data;
     const kin_preprocess *p = &c->cfg.preprocess;
-    const int64_t of[] = {p->size, p->interpolation, p->mode, p->fill, whole(c), c->cfg.side, d->items};
+    const int64_t of[] = {p->height, p->width, p->interpolation, p->mode,
+                          p->fill,   whole(c), c->cfg.side,      d->items};
     uint64_t h = kin_fnv(kin_fnv(KIN_FNV, magic, sizeof magic), of, sizeof of);
     for (int64_t i = 0; i < d->sources; i++) KIN_TRY(digest_file(cx, d->source[i].path, &h));
     for (int64_t i = 0; i < d->items; i++) {
@@ -115,8 +116,8 @@ static int64_t align(int64_t n)
 static void kept(const kin_cache *c, entry *e)
 {
     const int64_t w = e->full_width, h = e->full_height, least = kin_min64(w, h), side = c->cfg.side;
-    e->width = whole(c) ? e->full_width : (int32_t)c->cfg.preprocess.size;
-    e->height = whole(c) ? e->full_height : (int32_t)c->cfg.preprocess.size;
+    e->width = whole(c) ? e->full_width : (int32_t)c->cfg.preprocess.width;
+    e->height = whole(c) ? e->full_height : (int32_t)c->cfg.preprocess.height;
     if (!whole(c) || least <= side) return;
     e->width = (int32_t)(w == least ? side : kin_max64(1, (w * side + least / 2) / least));
     e->height = (int32_t)(h == least ? side : kin_max64(1, (h * side + least / 2) / least));
@@ -249,8 +250,8 @@ static void tell_cost(kin_ctx *cx, const kin_cache *c, int64_t room)
     if (whole(c))
         snprintf(what, sizeof what, "shortest side %lld at most", (long long)c->cfg.side);
     else
-        snprintf(what, sizeof what, "%lld x %lld, as the model sees them", (long long)c->cfg.preprocess.size,
-                 (long long)c->cfg.preprocess.size);
+        snprintf(what, sizeof what, "%lld x %lld, as the model sees them", (long long)c->cfg.preprocess.width,
+                 (long long)c->cfg.preprocess.height);
     if (room > 0) snprintf(there, sizeof there, " (%.1f MB are free there)", (double)room / 1e6);
     kin_log(cx, KIN_INFO, "cache: %lld pictures decoded once, %s: %.1f MB in %s%s, about %.1f s",
             (long long)c->cfg.data->items, what, (double)c->size / 1e6, c->memory ? "memory" : c->path, there,
@@ -386,7 +387,8 @@ kin_cache *kin_cache_open(kin_ctx *cx, const kin_cache_cfg *cfg)
     c->memory = strcmp(cfg->where, "memory") == 0;
     if (!whole(c)) c->cfg.side = 0;
     if (whole(c) && c->cfg.side == 0)
-        c->cfg.side = (int64_t)ceil((double)cfg->preprocess.size / sqrt(cfg->augment.crop_min));
+        c->cfg.side = (int64_t)ceil((double)kin_max64(cfg->preprocess.height, cfg->preprocess.width) /
+                                    sqrt(cfg->augment.crop_min));
     if (make_key(cx, c) == KIN_OK) c->memory ? in_memory(cx, c) : in_file(cx, c);
     if (cx->status != KIN_OK) {
         kin_cache_close(c);

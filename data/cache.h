@@ -1,6 +1,6 @@
 /* cache: training pictures decoded and made small once, then read as bytes. In memory, or in a file of a
  * folder (mapped; a later run over the same data and options finds it). What is kept of a picture: without
- * random crops   the S x S pixels that kin_preprocess_image gives: training sees the same bits with random
+ * random crops   the H x W pixels that kin_preprocess_image gives: training sees the same bits with random
  * crops      the picture with its shortest side made `side`; one that is smaller, as it is (the same bits
  * again). By default side is S / sqrt(crop_min): the smallest crop still has as many pixels as the model
  * sees, so that crops are never enlarged for the cache. A crop of a picture made small differs a little from

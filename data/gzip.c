@@ -57,3 +57,15 @@ kin_status kin_gunzip(kin_ctx *cx, const char *what, const uint8_t *bytes, int64
     *out = NULL;
     return kin_within(cx, "%s", what);
 }
+
+uint8_t *kin_zlib_pack(const uint8_t *bytes, int64_t size, int level, int64_t *out_size)
+{
+    uLongf n = compressBound((uLong)size);
+    uint8_t *out = malloc(n);
+    if (out && compress2(out, &n, bytes, (uLong)size, level) == Z_OK) {
+        *out_size = (int64_t)n;
+        return out;
+    }
+    free(out);
+    return NULL;
+}

@@ -64,7 +64,7 @@ struct kin_loader {
 
 static int64_t row_bytes(const kin_loader *l)
 {
-    return l->cfg.blind ? 1 : l->cfg.preprocess.size * l->cfg.preprocess.size * 3;
+    return l->cfg.blind ? 1 : kin_preprocess_bytes(&l->cfg.preprocess);
 }
 
 /* Captions of a picture beyond the pair's own. */
@@ -203,7 +203,8 @@ static kin_status make_pixels(kin_ctx *cx, kin_loader *l, slot *s, int64_t row, 
     if (l->cfg.blind) return KIN_OK;
     KIN_TRY(make_picture(cx, l, s, row, key));
     if (by && kin_augment_changes(&l->cfg.augment))
-        by->change(by->self, s->images + row * row_bytes(l), l->cfg.preprocess.size, &s->drawn[row]);
+        by->change(by->self, s->images + row * row_bytes(l), l->cfg.preprocess.height,
+                   l->cfg.preprocess.width, &s->drawn[row]);
     return KIN_OK;
 }
 

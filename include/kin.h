@@ -43,9 +43,10 @@ KIN_API const char *kin_error(const kin *k);
 
 /* What the model is; all 0 when it could not be opened. */
 KIN_API int64_t kin_embedding_width(const kin *k); /* numbers of an embedding */
-KIN_API int64_t kin_image_size(const kin *k);      /* pixels along a side of what the model sees */
-KIN_API int64_t kin_context_length(const kin *k);  /* most ids of a text, start and end included */
-KIN_API double kin_scale(const kin *k);            /* of cosines: the logit scale, not its logarithm */
+KIN_API int64_t kin_image_height(const kin *k);    /* pixels of what the model sees */
+KIN_API int64_t kin_image_width(const kin *k);
+KIN_API int64_t kin_context_length(const kin *k); /* most ids of a text, start and end included */
+KIN_API double kin_scale(const kin *k);           /* of cosines: the logit scale, not its logarithm */
 
 /* Ids of a text, start and end included, as the model sees it: cut to kin_context_length. ids has room for
  * that many. Returns how many, -1 on failure. */

@@ -40,9 +40,9 @@ kin_tower kin_text_tower(kin_graph *g, const kin_model_cfg *m, kin_val ids, kin_
 
 kin_val kin_images_input(kin_graph *g, const kin_model_cfg *m, int64_t images)
 {
-    const int64_t s = m->vision.image_size;
+    const int64_t h = m->vision.image_height, w = m->vision.image_width;
     const int rows = kin_dim(g, "images", images);
-    return kin_input(g, "images", kin_rows_of(g, KIN_U8, rows, 1, 0, 4, s, s, (int64_t)3), false);
+    return kin_input(g, "images", kin_rows_of(g, KIN_U8, rows, 1, 0, 4, h, w, (int64_t)3), false);
 }
 
 kin_val kin_encode_images(kin_graph *g, const kin_model_cfg *m, int64_t images)

@@ -150,6 +150,27 @@ static kin_status read_stem(kin_ctx *cx, const char *what, const json_t *kin, ki
     return KIN_OK;
 }
 
+enum { MOST_SIDE = 4096 };
+
+/* One number or [height, width]. */
+static kin_status read_size(kin_ctx *cx, const char *what, const json_t *open, kin_vision_cfg *v)
+{
+    const json_t *size = json_object_get(open, "image_size");
+    if (!json_is_array(size)) {
+        v->image_height = v->image_width = kin_json_int(cx, open, "image_size", 224, 1, MOST_SIDE);
+        return cx->status;
+    }
+    const json_int_t h = json_integer_value(json_array_get(size, 0)),
+                     w = json_integer_value(json_array_get(size, 1));
+    if (json_array_size(size) != 2 || h < 1 || w < 1 || h > MOST_SIDE || w > MOST_SIDE)
+        return kin_fail(cx, KIN_FORMAT,
+                        "%s: image_size must be a number of pixels or [height, width], each from 1 to %d",
+                        what, MOST_SIDE);
+    v->image_height = h;
+    v->image_width = w;
+    return KIN_OK;
+}
+
 static kin_status read_vision(kin_ctx *cx, const char *what, const json_t *open, const json_t *kin,
                               bool quick, kin_vision_cfg *v)
 {
@@ -163,7 +184,7 @@ static kin_status read_vision(kin_ctx *cx, const char *what, const json_t *open,
     const int64_t head = kin_json_int(cx, open, "head_width", 64, 1, 128);
     v->trunk.heads = v->trunk.width % head ? 0 : v->trunk.width / head;
     KIN_TRY(check_heads(cx, what, &v->trunk));
-    v->image_size = kin_json_int(cx, open, "image_size", 224, 1, 4096);
+    KIN_TRY(read_size(cx, what, open, v));
     v->patch = kin_json_int(cx, open, "patch_size", 16, 1, 512);
     v->ln_pre = !kin_json_bool(cx, open, "no_ln_pre", false);
     v->patch_dropout = fraction(cx, what, open, "patch_dropout", 1.0);
@@ -177,9 +198,10 @@ static kin_status read_vision(kin_ctx *cx, const char *what, const json_t *open,
                    &pool));
     v->pool = pooling[pool];
     if (cx->status != KIN_OK) return cx->status;
-    if (v->image_size % v->patch)
-        return kin_fail(cx, KIN_UNSUPPORTED, "%s: image_size %lld is not a multiple of patch_size %lld", what,
-                        (long long)v->image_size, (long long)v->patch);
+    if (v->image_height % v->patch || v->image_width % v->patch)
+        return kin_fail(cx, KIN_UNSUPPORTED,
+                        "%s: image_size %lld x %lld is not a multiple of patch_size %lld", what,
+                        (long long)v->image_height, (long long)v->image_width, (long long)v->patch);
     if (v->pool == KIN_POOLING_CLS && !v->class_token)
         return kin_fail(cx, KIN_FORMAT, "%s: pool_type tok reads the class token, but class_token is false",
                         what);
@@ -348,14 +370,29 @@ bool kin_reads_rows(const kin_model_cfg *m)
     return kin_fusions[m->fusion.kind].rows;
 }
 
-int64_t kin_vision_grid(const kin_vision_cfg *c)
+int64_t kin_image_bytes(const kin_vision_cfg *c)
 {
-    return c->image_size / c->patch;
+    return c->image_height * c->image_width * 3;
+}
+
+int64_t kin_vision_rows(const kin_vision_cfg *c)
+{
+    return c->image_height / c->patch;
+}
+
+int64_t kin_vision_columns(const kin_vision_cfg *c)
+{
+    return c->image_width / c->patch;
+}
+
+int64_t kin_vision_patches(const kin_vision_cfg *c)
+{
+    return kin_vision_rows(c) * kin_vision_columns(c);
 }
 
 int64_t kin_vision_tokens(const kin_vision_cfg *c)
 {
-    int64_t patches = kin_vision_grid(c) * kin_vision_grid(c);
+    int64_t patches = kin_vision_patches(c);
     if (c->trunk.training && c->patch_dropout > 0.0f)
         patches = kin_max64(1, llround((double)patches * (1.0 - (double)c->patch_dropout)));
     return patches + c->class_token;

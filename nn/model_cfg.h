@@ -36,7 +36,8 @@ typedef enum kin_stem_norm { KIN_STEM_PIXEL, KIN_STEM_MAP, KIN_STEM_BATCH } kin_
 
 typedef struct kin_vision_cfg {
     kin_trunk_cfg trunk;
-    int64_t image_size, patch;
+    int64_t image_height, image_width; /* pixels; image_size is one number or [height, width] */
+    int64_t patch;
     kin_pooling pool;
     bool class_token, ln_pre;
     bool pos_grid;              /* positions start as sines and cosines of x and y instead of at random */
@@ -101,7 +102,10 @@ kin_status kin_model_cfg_override(kin_ctx *cx, json_t *json, const char *path, c
 /* Do the towers give all of their rows, because fusion attends to them? */
 bool kin_reads_rows(const kin_model_cfg *m);
 
-int64_t kin_vision_grid(const kin_vision_cfg *c); /* patches along a side */
+int64_t kin_image_bytes(const kin_vision_cfg *c); /* of a picture as the model sees it, [H, W, 3] */
+int64_t kin_vision_rows(const kin_vision_cfg *c); /* of patches */
+int64_t kin_vision_columns(const kin_vision_cfg *c);
+int64_t kin_vision_patches(const kin_vision_cfg *c); /* rows x columns */
 int64_t kin_vision_tokens(
     const kin_vision_cfg *c); /* a picture's tokens in the blocks (training: after patch dropout) */
 

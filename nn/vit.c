@@ -29,7 +29,7 @@ static kin_val patch_embedding(kin_graph *g, const kin_model_cfg *m, kin_val ima
     return kin_op1(g, linear, "conv1", &plain, x, kin_reshape(g, w, 2, &k), KIN_NONE);
 }
 
-/* 3x3 convolution without a bias: a norm follows or went before. x [B, side, side, in]. */
+/* 3x3 convolution without a bias: a norm follows or went before. x [B, H, W, in]. */
 static kin_val conv3x3(kin_graph *g, const char *name, kin_val x, int64_t out, int64_t stride)
 {
     const int64_t in = kin_shape_of(g, x)->dim[3];
@@ -94,7 +94,7 @@ static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
     const kin_patchify_attr normalise = kin_patches_of(m, 1);
     kin_val x =
         kin_as(g, "cast", kin_op1(g, patchify, "normalise", &normalise, images), g->params->precision);
-    x = kin_reshape(g, x, 4, (const int64_t[]){c->image_size, c->image_size, 3});
+    x = kin_reshape(g, x, 4, (const int64_t[]){c->image_height, c->image_width, 3});
     for (int i = 0; i < c->stems; i++) {
         char name[32];
         snprintf(name, sizeof name, "%d", i);
@@ -115,7 +115,7 @@ static kin_val conv_stem(kin_graph *g, const kin_model_cfg *m, kin_val images)
 /* Class token and positions; in training patches may be dropped first. */
 static kin_val sequence(kin_graph *g, const kin_vision_cfg *c, kin_val x)
 {
-    const int64_t patches = kin_vision_grid(c) * kin_vision_grid(c), cls = c->class_token;
+    const int64_t patches = kin_vision_patches(c), cls = c->class_token;
     const int64_t kept = kin_vision_tokens(c) - cls;
     const kin_init init = kin_init_normal(pow((double)c->trunk.width, -0.5));
     kin_val token = KIN_NONE, keep = KIN_NONE;
@@ -124,7 +124,8 @@ static kin_val sequence(kin_graph *g, const kin_vision_cfg *c, kin_val x)
             g, "class_cast",
             kin_reshape(g, kin_weight(g, "class_embedding", init, 1, c->trunk.width), 2, &c->trunk.width),
             g->params->precision);
-    const kin_init place = c->pos_grid ? (kin_init){.kind = KIN_INIT_GRID, .arg = 1.0} : init;
+    const kin_init place =
+        c->pos_grid ? (kin_init){KIN_INIT_GRID, 1.0, kin_vision_rows(c), kin_vision_columns(c)} : init;
     const kin_val pos = kin_weight(g, "positional_embedding", place, 2, patches + cls, c->trunk.width);
     if (kept < patches) {
         kin_val out[KIN_MAX_OUT];

@@ -40,9 +40,11 @@ static int tensors_of(kin_fn fn)
 
 /* ---- pictures ---- */
 
-/* Sides of one pixel, that are no multiples of four, and of more pixels than a block of threads. */
-static const int64_t pictures[][2] = {{0, 8},  {1, 1},  {3, 2},  {4, 3},  {5, 4}, {4, 7},
-                                      {3, 16}, {4, 33}, {2, 36}, {8, 24}, {3, 68}};
+/* Height and width: sides of one pixel, that are no multiples of four, and of more pixels than a block of
+ * threads. */
+static const int64_t pictures[][3] = {{0, 8, 8},   {1, 1, 1},   {3, 2, 2},   {4, 3, 3},   {5, 4, 4},
+                                      {4, 7, 7},   {3, 16, 16}, {4, 33, 33}, {2, 36, 36}, {8, 24, 24},
+                                      {3, 68, 68}, {4, 5, 12},  {4, 12, 5},  {2, 60, 36}, {3, 1, 8}};
 
 static int32_t wild(kin_rng *r, int32_t most)
 {
@@ -51,12 +53,12 @@ static int32_t wild(kin_rng *r, int32_t most)
 
 /* As training draws, or anything that the contract allows: stages that need the mean at every place,
  * rectangles that are empty or all. */
-static void draw(kin_augmentation *a, int64_t row, int32_t side)
+static void draw(kin_augmentation *a, int64_t row, int32_t height, int32_t width)
 {
     static const kin_augment all = {.crop_min = 1.0, .flip = 0.5, .jitter = 0.6, .grey = 0.3, .erase = 0.7};
-    const kin_preprocess p = {.size = side, .mean = {0.3f, 0.5f, 0.9f}};
+    const kin_preprocess p = {.height = height, .width = width, .mean = {0.3f, 0.5f, 0.9f}};
     kin_rng r = kin_rng_new((uint64_t)row);
-    kin_augment_draw(&p, &all, (uint64_t)row, side, side, a);
+    kin_augment_draw(&p, &all, (uint64_t)row, width, height, a);
     if (row % 2 == 0) return;
     a->flip = row % 4 == 1;
     a->stages = (int32_t)(row / 2 % (KIN_AUGMENT_STAGES + 1));
@@ -64,10 +66,10 @@ static void draw(kin_augmentation *a, int64_t row, int32_t side)
         for (int i = 0; i < 9; i++) a->stage[k].m[i] = wild(&r, 50000);
         a->stage[k].grey = kin_rng_below(&r, 2) ? wild(&r, 80000) : 0;
     }
-    a->x0 = (int32_t)kin_rng_below(&r, (uint32_t)side);
-    a->y0 = (int32_t)kin_rng_below(&r, (uint32_t)side);
-    a->x1 = a->x0 + (int32_t)kin_rng_below(&r, (uint32_t)(side - a->x0 + 1));
-    a->y1 = a->y0 + (int32_t)kin_rng_below(&r, (uint32_t)(side - a->y0 + 1));
+    a->x0 = (int32_t)kin_rng_below(&r, (uint32_t)width);
+    a->y0 = (int32_t)kin_rng_below(&r, (uint32_t)height);
+    a->x1 = a->x0 + (int32_t)kin_rng_below(&r, (uint32_t)(width - a->x0 + 1));
+    a->y1 = a->y0 + (int32_t)kin_rng_below(&r, (uint32_t)(height - a->y0 + 1));
 }
 
 static bool shape(kin_tensor *t, kin_backend *b, kin_fn fn, int i, int sample)
@@ -82,8 +84,8 @@ static bool shape(kin_tensor *t, kin_backend *b, kin_fn fn, int i, int sample)
         if (fn != KIN_FN_sumsq || i == 0) t->dim[0] = sizes[sample];
         return true;
     }
-    const int64_t n = pictures[sample][0], side = pictures[sample][1];
-    *t = i == 0 ? (kin_tensor){NULL, t->dtype, 4, {n, side, side, 3}}
+    const int64_t n = pictures[sample][0], h = pictures[sample][1], w = pictures[sample][2];
+    *t = i == 0 ? (kin_tensor){NULL, t->dtype, 4, {n, h, w, 3}}
                 : (kin_tensor){NULL, t->dtype, 2, {n, KIN_AUGMENT_WORDS}};
     return true;
 }
@@ -97,7 +99,7 @@ static void fill(const fn_case *c, int i)
     } else if (c->fn == KIN_FN_augment) {
         kin_augmentation *a = t->ptr;
         for (int64_t k = 0; k < t->dim[0]; k++)
-            draw(a + k, 5 * c->sample + k, (int32_t)pictures[c->sample][1]);
+            draw(a + k, 5 * c->sample + k, (int32_t)pictures[c->sample][1], (int32_t)pictures[c->sample][2]);
     } else if (c->fn != KIN_FN_sumsq || i == 0)
         for (int64_t k = 0; k < t->dim[0]; k++) {
             const double v = op_normal((uint64_t)(7 + i), k);

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kin_image image;
     uint8_t out[16 * 16 * 3];
     kin_preprocess p = kin_preprocess_default();
-    p.size = 16;
+    p.height = p.width = 16;
     const int orientation = kin_image_orientation(data, (int64_t)size);
     int64_t width, height;
     kin_image_measure(data, (int64_t)size, &width, &height);

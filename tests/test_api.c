@@ -135,7 +135,8 @@ static void test_embeds(void **state)
     kin *k = kin_open(folder, 2);
     assert_null(kin_error(k));
     assert_int_equal(kin_embedding_width(k), 16);
-    assert_int_equal(kin_image_size(k), 32);
+    assert_int_equal(kin_image_height(k), 32);
+    assert_int_equal(kin_image_width(k), 32);
     assert_true(fabs(kin_scale(k) - 1.0 / 0.07) < 1e-3);
     float rows[3][16], alone[16];
     const char *const texts[] = {"a red ring", "", "\xff\xfe no UTF-8"};

@@ -23,7 +23,7 @@ static int setup(void **state)
     kin_ctx cx = {0};
     ref = kin_backend_ref(&cx, KIN_F32);
     model = kin_preprocess_default();
-    model.size = SIDE;
+    model.height = model.width = SIDE;
     in = (kin_image){malloc(40 * 30 * 3), 40, 30};
     for (int i = 0; in.pixels && i < 40 * 30 * 3; i++)
         in.pixels[i] = (uint8_t)(i * 7 + i / 120 * 13 + i % 3 * 50 + i / 3 % 17 * 5);
@@ -44,7 +44,7 @@ static kin_augmentation make(const kin_augment *a, uint64_t key, uint8_t *out)
     kin_augmentation drawn;
     const kin_augmenter by = kin_augmenter_of(ref);
     assert_int_equal(kin_augment_image(&cx, &model, a, key, &in, 40, 30, out, &drawn), KIN_OK);
-    by.change(by.self, out, SIDE, &drawn);
+    by.change(by.self, out, SIDE, SIDE, &drawn);
     return drawn;
 }
 

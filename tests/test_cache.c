@@ -44,7 +44,7 @@ static kin_ctx listening(void)
 static kin_cache_cfg config(const char *where, double crop_min)
 {
     kin_preprocess p = kin_preprocess_default();
-    p.size = SMALL;
+    p.height = p.width = SMALL;
     return (kin_cache_cfg){
         .data = data, .preprocess = p, .augment = {.crop_min = crop_min}, .where = where, .threads = 3};
 }
@@ -195,9 +195,9 @@ static void test_stale(void **state)
     c.preprocess.interpolation = KIN_BILINEAR;
     kin_cache_close(opened(&c, "cache: made in "));
     c.preprocess.interpolation = KIN_BICUBIC;
-    c.preprocess.size = 16;
+    c.preprocess.height = 16;
     kin_cache_close(opened(&c, "cache: made in "));
-    c.preprocess.size = SMALL;
+    c.preprocess.height = SMALL;
     const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
     assert_int_equal(utimensat(AT_FDCWD, shard, times, 0), 0);
     kin_cache_close(opened(&c, "cache: made in "));

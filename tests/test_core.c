@@ -567,7 +567,8 @@ static void grid_positions(void **state)
     kin_backend *b = kin_backend_ref(&cx, KIN_F64);
     kin_params *p = kin_params_new(&cx);
     const kin_shape shape = kin_fixed(KIN_F32, 2, (int64_t)5, (int64_t)8);
-    const int i = kin_params_add(&cx, p, "pos", &shape, (kin_init){.kind = KIN_INIT_GRID, .arg = 3.0});
+    const int i = kin_params_add(&cx, p, "pos", &shape,
+                                 (kin_init){.kind = KIN_INIT_GRID, .arg = 3.0, .rows = 2, .columns = 2});
     float v[40];
     assert_int_equal(kin_params_alloc(&cx, p, b, false, false), KIN_OK);
     assert_int_equal(kin_params_init(&cx, p, 1), KIN_OK);

@@ -289,7 +289,7 @@ static void augmented_pictures(void **state)
     static const augmented whole = {"augmented", 1, {AUGMENTED}}, odd = {"augmented, sides of no whole words",
                                                                          1,
                                                                          {AUGMENTED,
-                                                                          {"model.vision.image_size", "30"},
+                                                                          {"model.vision.image_size", "[20, 30]"},
                                                                           {"model.vision.patch_size", "10"}}};
     (void)state;
     beside_the_processor(&whole, 3);

@@ -15,9 +15,9 @@
 #include "train/explain.h"
 #include "train/judge_fused.h"
 
-enum { SIDE = 32, GRID = 4, WORDS = 5 };
+enum { HEIGHT = 16, WIDTH = 32, ROWS = 2, COLUMNS = 4, WORDS = 5 };
 static const char text[] = "a red ring above nothing";
-static uint8_t pixels[SIDE * SIDE * 3];
+static uint8_t pixels[HEIGHT * WIDTH * 3];
 
 #define FUSION(kind) "fusion.kind", kind, "fusion.layers", "2", "heads.itm", "true"
 #define MLM "heads.mlm", "true"
@@ -58,8 +58,10 @@ static int setup(void **state)
 static void make(const char *name, const char *const *keys)
 {
     kin_ctx cx = {0};
+    const char *all[13] = {"vision.image_size", "[16, 32]"};
+    for (int i = 0; keys[i]; i++) all[2 + i] = keys[i];
     if (kin_make_dirs(&cx, in_scratch(name)) != KIN_OK) fail_msg("%s", cx.message);
-    if (!make_tiny_model_with(in_scratch(name), "infonce", keys)) fail_msg("%s was not made", name);
+    if (!make_tiny_model_with(in_scratch(name), "infonce", all)) fail_msg("%s was not made", name);
 }
 
 /* What the model says of the pair when nobody asks where it looks. */
@@ -100,7 +102,8 @@ static void every_kind_shows_where_it_looks(void **state)
         kin_explained e = explained(k->name, 0);
         assert_string_equal(e.layer, k->layer);
         assert_int_equal(e.looks, k->looks);
-        assert_int_equal(e.grid, GRID);
+        assert_int_equal(e.rows, ROWS);
+        assert_int_equal(e.columns, COLUMNS);
         assert_string_equal(e.word[0], k->first);
         assert_true(e.words == (k->looks > 1) && e.answered == e.words);
         if (e.words) assert_string_equal(e.word[e.looks - 4], "ring");
@@ -108,8 +111,8 @@ static void every_kind_shows_where_it_looks(void **state)
         for (int64_t w = 0; w < e.looks; w++) {
             double sum = (double)e.rest[w];
             float least = 1.0f, most = 0.0f;
-            for (int p = 0; p < GRID * GRID; p++) {
-                const float x = e.map[w * GRID * GRID + p];
+            for (int p = 0; p < ROWS * COLUMNS; p++) {
+                const float x = e.map[w * ROWS * COLUMNS + p];
                 sum += (double)x;
                 least = fminf(least, x);
                 most = fmaxf(most, x);
@@ -128,8 +131,8 @@ static void a_layer_is_chosen(void **state)
     make("two", kinds[2].keys);
     kin_explained one = explained("two", 1), two = explained("two", 2), last = explained("two", 0);
     assert_string_equal(one.layer, "fusion.resblocks.0.cross");
-    assert_memory_equal(two.map, last.map, (size_t)(two.looks * GRID * GRID) * sizeof *two.map);
-    assert_memory_not_equal(one.map, two.map, (size_t)(two.looks * GRID * GRID) * sizeof *two.map);
+    assert_memory_equal(two.map, last.map, (size_t)(two.looks * ROWS * COLUMNS) * sizeof *two.map);
+    assert_memory_not_equal(one.map, two.map, (size_t)(two.looks * ROWS * COLUMNS) * sizeof *two.map);
     kin_explained_free(&one);
     kin_explained_free(&two);
     kin_explained_free(&last);
@@ -176,19 +179,20 @@ static void what_does_not_look_says_so(void **state)
 static void the_command_writes_a_sheet_or_numbers(void **state)
 {
     kin_ctx cx = {0};
-    kin_image sheet, picture = {pixels, SIDE, SIDE};
+    kin_image sheet, picture = {pixels, WIDTH, HEIGHT};
     char *out, *err;
     (void)state;
     make("xattn", kinds[2].keys);
     if (kin_image_save_png(&cx, in_scratch("p.png"), &picture) != KIN_OK) fail_msg("%s", cx.message);
     assert_int_equal(
         run_kin("explain --model xattn --image p.png 'a red ring above nothing' --out s.png", &out, &err), 0);
-    assert_non_null(strstr(out, "fusion.resblocks.1.cross  layer 2 of 2, 4 x 4 patches\nit matches: "));
+    assert_non_null(strstr(out, "fusion.resblocks.1.cross  layer 2 of 2, 2 x 4 patches\nit matches: "));
     assert_non_null(strstr(out, "  ring\n"));
     free(out);
     free(err);
     if (kin_image_load(&cx, in_scratch("s.png"), &sheet) != KIN_OK) fail_msg("%s", cx.message);
-    assert_true(sheet.width > 6 * 128 && sheet.height > 2 * 128); /* the picture and seven maps */
+    assert_true(sheet.width > 6 * 128 && sheet.height > 2 * 64 &&
+                sheet.height < 2 * 128); /* the picture and seven maps */
     kin_image_free(&sheet);
     assert_int_equal(
         run_kin("explain --model xattn --image p.png 'a red ring above nothing' --out s.json", NULL, NULL),
@@ -198,7 +202,7 @@ static void the_command_writes_a_sheet_or_numbers(void **state)
     const json_t *looks = json_object_get(o, "looks");
     assert_int_equal(json_array_size(looks), WORDS + 2);
     kin_explained e = explained("xattn", 0);
-    assert_int_equal(json_array_size(json_object_get(json_array_get(looks, 3), "map")), GRID);
+    assert_int_equal(json_array_size(json_object_get(json_array_get(looks, 3), "map")), ROWS);
     assert_string_equal(json_string_value(json_object_get(json_array_get(looks, 3), "word")), "ring");
     json_decref(o);
     free(all);

@@ -16,22 +16,22 @@
 #include "train/step.h"
 
 static const char model_json[] = "{\"embed_dim\": 24, \"init_logit_scale\": 2.0,"
-                                 " \"vision_cfg\": {\"image_size\": 16, \"layers\": 2, \"width\": 32, "
+                                 " \"vision_cfg\": {\"image_size\": [16, 24], \"layers\": 2, \"width\": 32, "
                                  "\"head_width\": 16, \"patch_size\": 8},"
                                  " \"text_cfg\": {\"context_length\": 10, \"vocab_size\": 20, \"width\": 32, "
                                  "\"heads\": 2, \"layers\": 2},"
                                  " \"kin_cfg\": {\"fusion\": {\"kind\": \"xattn\", \"layers\": 2},"
                                  " \"heads\": {\"itm\": true, \"mlm\": true}}}";
 
-enum { B = 4, TEXTS = 6, S = 16, MOST = 64 };
+enum { B = 4, TEXTS = 6, HEIGHT = 16, WIDTH = 24, MOST = 64 };
 static const int lengths[TEXTS] = {3, 7, 10, 4, 6, 5};
 static const int32_t image_of[TEXTS - B] = {1, 2};
-static uint8_t images[B * S * S * 3];
+static uint8_t images[B * HEIGHT * WIDTH * 3];
 static int32_t ids[MOST], off[TEXTS + 1];
 
 static kin_pairs make_pairs(void)
 {
-    for (int i = 0; i < B * S * S * 3; i++) images[i] = (uint8_t)((7 * i + i / 5) % 256);
+    for (int i = 0; i < B * HEIGHT * WIDTH * 3; i++) images[i] = (uint8_t)((7 * i + i / 5) % 256);
     for (int b = 0; b < TEXTS; b++) {
         for (int j = 0; j < lengths[b]; j++)
             ids[off[b] + j] = j == 0 ? 18 : j == lengths[b] - 1 ? 19 : 1 + (5 * j + 3 * b) % 17;

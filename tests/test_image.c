@@ -178,7 +178,7 @@ static void check_clipped(const kin_image *in, long s, unsigned long want, const
 {
     kin_ctx cx = {0};
     kin_preprocess p = kin_preprocess_default();
-    p.size = s;
+    p.height = p.width = s;
     uint8_t *out = malloc((size_t)(s * s * 3));
     assert_int_equal(kin_preprocess_image(&cx, &p, in, out), KIN_OK);
     if (digest(out, s * s) != want) fail_msg("%s: not open_clip's transform", what);
@@ -192,6 +192,27 @@ static void check_clip(const char *rest)
     assert_int_equal(sscanf(rest, "%ld %ld %ld %lx", &w, &h, &s, &want), 4);
     kin_image in = picture(w, h);
     check_clipped(&in, s, want, rest);
+    kin_image_free(&in);
+}
+
+static void check_fit(const char *rest)
+{
+    static const char *const modes[] = {"shortest", "longest", "squash"};
+    char mode[16];
+    long w, h, tall, wide;
+    unsigned long want;
+    kin_ctx cx = {0};
+    kin_preprocess p = kin_preprocess_default();
+    assert_int_equal(sscanf(rest, "%15s %ld %ld %ld %ld %lx", mode, &w, &h, &tall, &wide, &want), 6);
+    for (int i = 0; i < 3; i++)
+        if (strcmp(mode, modes[i]) == 0) p.mode = (kin_resize_mode)i;
+    p.height = tall;
+    p.width = wide;
+    kin_image in = picture(w, h);
+    uint8_t *out = malloc((size_t)kin_preprocess_bytes(&p));
+    assert_int_equal(kin_preprocess_image(&cx, &p, &in, out), KIN_OK);
+    if (digest(out, tall * wide) != want) fail_msg("%s: not open_clip's transform", rest);
+    free(out);
     kin_image_free(&in);
 }
 
@@ -218,6 +239,7 @@ static void test_as_pillow(void **state)
     assert_int_equal(each("resize", check_resize), 18);
     assert_int_equal(each("crop", check_crop), 4);
     assert_int_equal(each("clip", check_clip), 6);
+    assert_int_equal(each("fit", check_fit), 10);
 }
 
 static void test_real_photos(void **state)
@@ -289,7 +311,7 @@ static void test_preprocess_files(void **state)
 {
     (void)state;
     kin_ctx cx = {0};
-    kin_preprocess p = kin_preprocess_default(), q = {.size = 224};
+    kin_preprocess p = kin_preprocess_default(), q = {.height = 224, .width = 224};
     p.mode = KIN_RESIZE_SQUASH;
     p.interpolation = KIN_BILINEAR;
     p.fill = 7;
@@ -312,7 +334,7 @@ static void test_modes(void **state)
     kin_image in = picture(40, 20);
     kin_preprocess p = kin_preprocess_default();
     uint8_t out[16 * 16 * 3];
-    p.size = 16;
+    p.height = p.width = 16;
     p.fill = 200;
     p.mode = KIN_RESIZE_LONGEST; /* 16 x 8 in the middle, rows above and below filled */
     assert_int_equal(kin_preprocess_image(&cx, &p, &in, out), KIN_OK);
@@ -353,7 +375,7 @@ static void test_shrink(void **state)
     int64_t size, same = 0, other = 0;
     kin_image whole, half;
     kin_augmentation unused;
-    p.size = 8;
+    p.height = p.width = 8;
     assert_int_equal(kin_read_file(&cx, "tests/golden/image/odd420.jpg", 1 << 20, &bytes, &size), KIN_OK);
     assert_int_equal(kin_image_decode(&cx, "", bytes, size, 10000, &whole), KIN_OK);
     assert_int_equal(kin_image_decode_small(&cx, "", bytes, size, 10000, 2, &half), KIN_OK);

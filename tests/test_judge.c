@@ -416,10 +416,10 @@ static void test_corruption_is_by_item_and_caption(void **state)
     (void)state;
     kin_ctx cx = {0};
     kin_dataset *d = open_as("scenes:xor,count=8,size=32", KIN_LABELS_MUST);
-    const int64_t side = session.model->preprocess.size, item[] = {0, 1, 0};
-    uint8_t *pixels = malloc((size_t)(3 * side * side * 3));
+    const int64_t item[] = {0, 1, 0};
+    const size_t bytes = (size_t)kin_preprocess_bytes(&session.model->preprocess);
+    uint8_t *pixels = malloc(3 * bytes);
     const kin_corruption c = {KIN_NOISE_COLOR, 0.5, 1};
-    const size_t bytes = (size_t)(side * side * 3);
     bool absent[3];
     assert_int_equal(kin_corrupted_pictures(&cx, &session.embedder, d, &c, item, 3, pixels, absent), KIN_OK);
     assert_memory_equal(pixels, pixels + 2 * bytes, bytes);

@@ -99,7 +99,7 @@ static void test_sampler_refuses(void **state)
 static kin_loader_cfg config(int64_t threads)
 {
     kin_preprocess p = kin_preprocess_default();
-    p.size = 32;
+    p.height = p.width = 32;
     return (kin_loader_cfg){
         .data = data,
         .tokenizer = tokenizer,
@@ -151,7 +151,7 @@ static void test_same_at_any_threads(void **state)
 /* Digest of three batches, with what was left to do done. */
 static uint64_t finished(const kin_loader_cfg *c)
 {
-    const int64_t side = c->preprocess.size;
+    const int64_t bytes = kin_preprocess_bytes(&c->preprocess);
     kin_ctx cx = {0};
     kin_batch b;
     kin_loader *l = kin_loader_open(&cx, c, NULL);
@@ -160,10 +160,11 @@ static uint64_t finished(const kin_loader_cfg *c)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(kin_loader_next(&cx, l, &b), KIN_OK);
         assert_true((b.drawn == NULL) == (c->augmenter != NULL));
-        uint8_t *own = malloc((size_t)(b.n * side * side * 3));
-        memcpy(own, b.images, (size_t)(b.n * side * side * 3));
-        if (b.drawn) kin_augment_pictures(processor, own, b.drawn, b.n, side);
-        h = kin_fnv(h, own, (size_t)(b.n * side * side * 3));
+        uint8_t *own = malloc((size_t)(b.n * bytes));
+        memcpy(own, b.images, (size_t)(b.n * bytes));
+        if (b.drawn)
+            kin_augment_pictures(processor, own, b.drawn, b.n, c->preprocess.height, c->preprocess.width);
+        h = kin_fnv(h, own, (size_t)(b.n * bytes));
         free(own);
     }
     kin_loader_close(l);
@@ -344,7 +345,7 @@ static void test_bad_pictures(void **state)
         c.batch = 12;
         c.threads = threads;
         l = kin_loader_open(&cx, &c, NULL);
-        const size_t bytes = (size_t)(12 * c.preprocess.size * c.preprocess.size * 3);
+        const size_t bytes = (size_t)(12 * kin_preprocess_bytes(&c.preprocess));
         uint8_t *all = malloc(6 * bytes);
         for (int i = 0; i < 6; i++) {
             assert_int_equal(kin_loader_next(&cx, l, &b), KIN_OK);

@@ -28,7 +28,7 @@ static const char *difference(kin_ctx *cx, const kin_image *image, long w, long 
 {
     static uint8_t out[CLIP * CLIP * 3];
     kin_preprocess p = kin_preprocess_default();
-    p.size = CLIP;
+    p.height = p.width = CLIP;
     if (image->width != w || image->height != h) return "its size";
     if (digest(image->pixels, w * h) != want[0]) return "its pixels";
     if (kin_preprocess_image(cx, &p, image, out) != KIN_OK) return cx->message;

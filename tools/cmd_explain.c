@@ -25,13 +25,14 @@ static kin_status write_json(kin_ctx *cx, const char *path, const char *model, c
     json_t *looks = json_array();
     for (int64_t i = 0; i < e->looks; i++) {
         json_t *map = json_array();
-        for (int64_t y = 0; y < e->grid; y++)
-            json_array_append_new(map, row_of(e->map + (i * e->grid + y) * e->grid, e->grid));
+        for (int64_t y = 0; y < e->rows; y++)
+            json_array_append_new(map, row_of(e->map + (i * e->rows + y) * e->columns, e->columns));
         json_array_append_new(
             looks, json_pack("{s:s, s:f, s:o}", "word", e->word[i], "rest", (double)e->rest[i], "map", map));
     }
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:o}", "model", model, "picture", image, "layer", e->layer,
-                          "grid", (json_int_t)e->grid, "looks", looks);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "model", model, "picture", image, "layer", e->layer,
+                  "rows", (json_int_t)e->rows, "columns", (json_int_t)e->columns, "looks", looks);
     if (o && e->answered) json_object_set_new(o, "match", json_real(e->match));
     char *text = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) : NULL;
     if (text)
@@ -46,9 +47,9 @@ static kin_status write_json(kin_ctx *cx, const char *path, const char *model, c
 /* Where each looks most: row and column of the patch, from 1. */
 static void print(const kin_explained *e, const char *out)
 {
-    const int64_t patches = e->grid * e->grid;
+    const int64_t patches = e->rows * e->columns;
     printf("%s  layer %lld of %lld, %lld x %lld patches\n", e->layer, (long long)e->at, (long long)e->layers,
-           (long long)e->grid, (long long)e->grid);
+           (long long)e->rows, (long long)e->columns);
     if (e->answered) printf("it matches: %.1f %%\n", 100.0 * e->match);
     printf("row col  there  elsewhere than the patches\n");
     for (int64_t i = 0; i < e->looks; i++) {
@@ -56,8 +57,8 @@ static void print(const kin_explained *e, const char *out)
         int64_t best = 0;
         for (int64_t p = 0; p < patches; p++)
             if (map[p] > map[best]) best = p;
-        printf("%3lld %3lld %5.1f %% %5.1f %%  %s\n", (long long)(best / e->grid + 1),
-               (long long)(best % e->grid + 1), 100.0 * (double)map[best], 100.0 * (double)e->rest[i],
+        printf("%3lld %3lld %5.1f %% %5.1f %%  %s\n", (long long)(best / e->columns + 1),
+               (long long)(best % e->columns + 1), 100.0 * (double)map[best], 100.0 * (double)e->rest[i],
                e->word[i]);
     }
     printf("%s\n", out);
@@ -66,8 +67,9 @@ static void print(const kin_explained *e, const char *out)
 static kin_status explain(kin_ctx *cx, kin_session *s, const char *model, const char *image, const char *text,
                           int64_t layer, const char *out)
 {
-    const int64_t side = s->model->cfg.vision.image_size, item = 0;
-    kin_image picture = {kin_alloc(cx, side * side, 3), side, side};
+    const kin_vision_cfg *v = &s->model->cfg.vision;
+    const int64_t item = 0;
+    kin_image picture = {kin_alloc(cx, kin_image_bytes(v), 1), v->image_width, v->image_height};
     kin_dataset *d = picture.pixels ? kin_pictures_open(cx, image) : NULL;
     kin_explained e = {0};
     if (d && d->items != 1)

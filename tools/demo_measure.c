@@ -138,13 +138,12 @@ static kin_status fill_shelf(kin_ctx *cx, subject *s, shelf *k)
 {
     kin_embedder *e = &s->session.embedder;
     const kin_model_cfg *m = &s->session.model->cfg;
-    const int64_t side = s->session.model->preprocess.size;
     const bool towers = kin_fusions[m->fusion.kind].towers;
     int64_t item[BATCH];
     kin_dataset *set = open_gallery(cx, s->d);
     k->n = set ? kin_min64(set->items, BATCH) : 0;
     for (int64_t i = 0; i < k->n; i++) item[i] = i;
-    if (!towers) k->pixels = kin_alloc(cx, BATCH * side * side, 3);
+    if (!towers) k->pixels = kin_alloc(cx, kin_image_bytes(&m->vision) * BATCH, 1);
     if (towers) k->embedding = kin_alloc(cx, BATCH * m->embed_dim, sizeof *k->embedding);
     if (kin_has_states(m)) k->states = kin_alloc(cx, BATCH * kin_states_of(m), sizeof *k->states);
     if (set && k->pixels) kin_read_pictures(cx, e, set, item, k->n, k->pixels);

@@ -35,7 +35,7 @@ kin_status sheet_thumbnail(kin_ctx *cx, const kin_dataset *d, int64_t item, int6
     int64_t size;
     kin_image full = {0};
     kin_preprocess p = kin_preprocess_default();
-    p.size = side;
+    p.height = p.width = side;
     *out = (kin_image){.width = side, .height = side};
     KIN_TRY(kin_dataset_bytes(cx, d, item, &bytes, &size, &own));
     if (kin_image_decode(cx, d->item[item].name, bytes, size, KIN_MAX_IMAGE_PIXELS, &full) == KIN_OK)

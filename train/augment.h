@@ -9,7 +9,8 @@
  * room of a thread. Borrowed. */
 kin_augmenter kin_augmenter_of(kin_backend *b);
 
-/* n pictures [n, S, S, 3] on the backend, by n rows of what was drawn, there too. */
-void kin_augment_pictures(kin_backend *b, void *pictures, const void *drawn, int64_t n, int64_t side);
+/* n pictures [n, height, width, 3] on the backend, by n rows of what was drawn, there too. */
+void kin_augment_pictures(kin_backend *b, void *pictures, const void *drawn, int64_t n, int64_t height,
+                          int64_t width);
 
 #endif

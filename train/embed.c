@@ -10,7 +10,7 @@ kin_status kin_embedder_open(kin_ctx *cx, kin_embedder *e, const kin_model *mode
     kin_backend *b = programs->backend;
     *e = (kin_embedder){.model = model, .programs = programs, .batch = batch};
     e->io_bytes = batch * m->embed_dim * (int64_t)kin_dtype_size(b->real);
-    e->pixels = kin_alloc(cx, batch * m->vision.image_size * m->vision.image_size, 3);
+    e->pixels = kin_alloc(cx, batch * kin_image_bytes(&m->vision), 1);
     e->ids = kin_alloc(cx, batch * m->text.context, sizeof *e->ids);
     e->off = kin_alloc(cx, batch + 1, sizeof *e->off);
     e->io = b->alloc(b, e->io_bytes);
@@ -84,11 +84,11 @@ kin_status kin_embedder_prepare(kin_ctx *cx, kin_embedder *e, const char *const 
 static kin_status run_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out,
                              float *states)
 {
-    const int64_t side = e->model->cfg.vision.image_size;
     kin_run run = {0};
     kin_program *p = image_program(cx, e, states != NULL);
     if (!p) return cx->status;
-    KIN_TRY(kin_programs_input(cx, e->programs, p, "images", images, n * side * side * 3));
+    KIN_TRY(
+        kin_programs_input(cx, e->programs, p, "images", images, n * kin_image_bytes(&e->model->cfg.vision)));
     kin_run_rows(p, &run, "images", n);
     if (!states) return finish(cx, e, p, &run, n, out);
     KIN_TRY(room_for_states(cx, e));
@@ -100,7 +100,7 @@ static kin_status run_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images
 
 kin_status kin_embed_images(kin_ctx *cx, kin_embedder *e, const uint8_t *images, int64_t n, float *out)
 {
-    const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
+    const int64_t bytes = kin_image_bytes(&e->model->cfg.vision);
     for (int64_t i = 0; i < n; i += e->batch) {
         const int64_t now = kin_min64(e->batch, n - i);
         memcpy(e->pixels, images + i * bytes, (size_t)(now * bytes));
@@ -159,7 +159,7 @@ typedef struct misnamed {
 static kin_status read_some(kin_ctx *cx, const kin_embedder *e, const kin_dataset *d, const int64_t *item,
                             int64_t from, int64_t n, uint8_t *pixels, bool *bad, misnamed *m)
 {
-    const int64_t side = e->model->cfg.vision.image_size, bytes = side * side * 3;
+    const int64_t bytes = kin_image_bytes(&e->model->cfg.vision);
     int64_t worst = n, named = n;
     kin_ctx first = {0};
     *m = (misnamed){.item = -1};

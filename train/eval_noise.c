@@ -65,8 +65,8 @@ static kin_status embed_pictures(kin_ctx *cx, const kin_noise_retrieval *r, cons
                                  float *out)
 {
     kin_embedder *e = r->embedder;
-    const int64_t batch = e->batch, side = e->model->preprocess.size, width = e->model->cfg.embed_dim;
-    uint8_t *pixels = kin_alloc(cx, batch * side * side, 3);
+    const int64_t batch = e->batch, width = e->model->cfg.embed_dim;
+    uint8_t *pixels = kin_alloc(cx, batch * kin_preprocess_bytes(&e->model->preprocess), 1);
     int64_t *item = kin_alloc(cx, batch, sizeof *item);
     for (int64_t from = 0; pixels && item && cx->status == KIN_OK && from < r->data->items; from += batch) {
         const int64_t n = kin_min64(batch, r->data->items - from);

@@ -94,9 +94,10 @@ static kin_status looks(kin_ctx *cx, const kin_session *s, const view *v, const 
 {
     const bool patches = kin_fusions[s->model->cfg.fusion.kind].patches;
     const int64_t most = n + 1;
-    e->grid = kin_vision_grid(&s->model->cfg.vision);
+    e->rows = kin_vision_rows(&s->model->cfg.vision);
+    e->columns = kin_vision_columns(&s->model->cfg.vision);
     e->word = kin_alloc0(cx, most, sizeof *e->word);
-    e->map = kin_alloc(cx, most * e->grid * e->grid, sizeof *e->map);
+    e->map = kin_alloc(cx, most * e->rows * e->columns, sizeof *e->map);
     e->rest = kin_alloc(cx, most, sizeof *e->rest);
     if (cx->status != KIN_OK) return cx->status;
     if (!e->words || patches) {

@@ -10,17 +10,18 @@
 #include "train/session.h"
 
 typedef struct kin_explained {
-    char *layer;          /* the attention's name */
-    int64_t at, layers;   /* which, from 1, of how many */
-    int64_t looks, grid;  /* words, or one; patches along a side */
-    char **word;          /* [looks] "(start)", "(end)", "(pair)", "(picture)" where it is no word */
-    float *map;           /* [looks, grid, grid]: sums to 1 - rest */
-    float *rest;          /* [looks] on class tokens, and on what is not the picture */
-    bool words, answered; /* of words; match is what an ITM head says of the pair */
+    char *layer;           /* the attention's name */
+    int64_t at, layers;    /* which, from 1, of how many */
+    int64_t looks;         /* words, or one */
+    int64_t rows, columns; /* of patches */
+    char **word;           /* [looks] "(start)", "(end)", "(pair)", "(picture)" where it is no word */
+    float *map;            /* [looks, rows, columns]: sums to 1 - rest */
+    float *rest;           /* [looks] on class tokens, and on what is not the picture */
+    bool words, answered;  /* of words; match is what an ITM head says of the pair */
     double match;
 } kin_explained;
 
-/* pixels [S, S, 3], preprocessed; text may be NULL where words do not look (KIN_ARG else). layer from 1, 0:
+/* pixels [H, W, 3], preprocessed; text may be NULL where words do not look (KIN_ARG else). layer from 1, 0:
  * the last that words look in. The session must be fresh: no program compiled, batch 1. Free with
  * kin_explained_free, also after a failure. */
 kin_status kin_explain(kin_ctx *cx, kin_session *s, const uint8_t *pixels, const char *text, int64_t layer,

@@ -40,7 +40,7 @@ kin_status kin_corrupted_pictures(kin_ctx *cx, const kin_embedder *e, const kin_
                                   bool *absent)
 {
     const kin_preprocess *p = &e->model->preprocess;
-    const int64_t bytes = p->size * p->size * 3;
+    const int64_t bytes = kin_preprocess_bytes(p);
     uint8_t mean[3];
     KIN_TRY(kin_read_pictures(cx, e, d, item, n, pixels));
     for (int k = 0; k < 3; k++) mean[k] = (uint8_t)(p->mean[k] * 255.0f + 0.5f);
@@ -50,7 +50,7 @@ kin_status kin_corrupted_pictures(kin_ctx *cx, const kin_embedder *e, const kin_
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t i = 0; i < n; i++) {
         kin_ctx mine = {0};
-        kin_image image = {pixels + i * bytes, p->size, p->size};
+        kin_image image = {pixels + i * bytes, p->width, p->height};
         const uint64_t key = key_of(c, item[i]);
         if (absent) absent[i] = kin_noise_absent(c->kind, c->strength, key);
         if (kin_corrupt_image(&mine, c->kind, c->strength, key, mean, &image) == KIN_OK) continue;
@@ -78,8 +78,8 @@ static kin_status find_bad(kin_ctx *cx, const kin_embedder *e, const kin_dataset
 
 kin_status kin_leave_readable(kin_ctx *cx, const kin_embedder *e, kin_dataset *d)
 {
-    const int64_t batch = e->batch, side = e->model->preprocess.size, items = d->items;
-    uint8_t *pixels = kin_alloc(cx, batch * side * side, 3);
+    const int64_t batch = e->batch, items = d->items;
+    uint8_t *pixels = kin_alloc(cx, batch * kin_preprocess_bytes(&e->model->preprocess), 1);
     int64_t *item = kin_alloc(cx, items, sizeof *item), count = 0;
     bool *bad = kin_alloc0(cx, items, sizeof *bad);
     kin_ctx first = {0};
@@ -163,8 +163,8 @@ static kin_status ask(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, con
 kin_status kin_judge_pairs(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, const int64_t *caption,
                            const int64_t *item, int64_t n, const kin_corruption *c, float *out)
 {
-    const int64_t batch = j->embedder->batch, side = j->embedder->model->preprocess.size;
-    question q = {.pixels = kin_alloc(cx, batch * side * side, 3),
+    const int64_t batch = j->embedder->batch;
+    question q = {.pixels = kin_alloc(cx, batch * kin_preprocess_bytes(&j->embedder->model->preprocess), 1),
                   .text = kin_alloc0(cx, batch, sizeof *q.text),
                   .item = kin_alloc(cx, batch, sizeof *q.item),
                   .no_image = kin_alloc0(cx, batch, sizeof *q.no_image),

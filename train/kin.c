@@ -65,9 +65,14 @@ int64_t kin_embedding_width(const kin *k)
     return opened(k) ? k->session.model->cfg.embed_dim : 0;
 }
 
-int64_t kin_image_size(const kin *k)
+int64_t kin_image_height(const kin *k)
 {
-    return opened(k) ? k->session.model->cfg.vision.image_size : 0;
+    return opened(k) ? k->session.model->cfg.vision.image_height : 0;
+}
+
+int64_t kin_image_width(const kin *k)
+{
+    return opened(k) ? k->session.model->cfg.vision.image_width : 0;
 }
 
 int64_t kin_context_length(const kin *k)
@@ -131,7 +136,7 @@ static kin_status see(kin_ctx *cx, const kin_preprocess *p, const pictures *in, 
 /* Pictures first .. first + n - 1, on all threads; the error of the first of them. */
 static kin_status see_all(kin *k, const pictures *in, int64_t first, int64_t n, uint8_t *pixels)
 {
-    const int64_t bytes = kin_image_size(k) * kin_image_size(k) * 3;
+    const int64_t bytes = kin_image_bytes(&k->session.model->cfg.vision);
     int64_t worst = n;
     kin_ctx error = {0};
 #pragma omp parallel for schedule(dynamic, 1)
@@ -150,8 +155,8 @@ static kin_status see_all(kin *k, const pictures *in, int64_t first, int64_t n, 
 
 static int embed(kin *k, const pictures *in, int64_t n, float *out)
 {
-    const int64_t side = kin_image_size(k);
-    uint8_t *pixels = kin_alloc(&k->cx, kin_min64(kin_max64(n, 1), BATCH) * side * side, 3);
+    const int64_t bytes = kin_image_bytes(&k->session.model->cfg.vision);
+    uint8_t *pixels = kin_alloc(&k->cx, kin_min64(kin_max64(n, 1), BATCH) * bytes, 1);
     for (int64_t i = 0; pixels && i < n && k->cx.status == KIN_OK; i += BATCH) {
         const int64_t now = kin_min64(BATCH, n - i);
         if (see_all(k, in, i, now, pixels) == KIN_OK)

@@ -57,7 +57,7 @@ static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin
 {
     kin_trainer *t = l->t;
     const double now = kin_now(), passed = now - l->since, waited = kin_loader_waited(t->loader);
-    const int64_t done = t->state.step, side = t->model->cfg.vision.image_size;
+    const int64_t done = t->state.step;
     const kin_fused_stepper *fused = t->stepper.fused;
     const double each = (now - l->started) / (double)(done - l->first);
     kin_progress p = {
@@ -78,7 +78,8 @@ static kin_status report(kin_ctx *cx, loop *l, const kin_pairs *pairs, const kin
     };
     KIN_TRY(kin_stepper_spread(cx, &t->stepper, pairs, &p.spread));
     if (!fused || fused->cfg.weight[KIN_ITC] > 0.0) /* to others they are no trouble */
-        kin_count_duplicates(pairs, side * side * 3, l->digest, &p.same_captions, &p.same_pictures);
+        kin_count_duplicates(pairs, kin_image_bytes(&t->model->cfg.vision), l->digest, &p.same_captions,
+                             &p.same_pictures);
     l->since = now;
     l->waited = waited;
     l->pairs = 0;

@@ -68,7 +68,8 @@ kin_model *kin_model_new(kin_ctx *cx, json_t *json, kin_tokenizer *tokenizer,
     if (tokenizer && text)
         json_object_set_new(text, "vocab_size", json_integer(kin_tokenizer_vocab_size(tokenizer)));
     if (m->params && kin_model_cfg_read(cx, "model", json, &m->cfg) == KIN_OK) {
-        m->preprocess.size = m->cfg.vision.image_size;
+        m->preprocess.height = m->cfg.vision.image_height;
+        m->preprocess.width = m->cfg.vision.image_width;
         memcpy(m->cfg.mean, preprocess->mean, sizeof m->cfg.mean);
         memcpy(m->cfg.std, preprocess->std, sizeof m->cfg.std);
         if (kin_register_weights(cx, m->params, &m->cfg, loss) == KIN_OK) return m;

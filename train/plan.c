@@ -85,7 +85,7 @@ static kin_status take_steps(kin_ctx *cx, kin_trainer *t, kin_plan *out)
 static int64_t evaluation(const kin_trainer *t)
 {
     const kin_model_cfg *m = &t->model->cfg;
-    const int64_t image = m->vision.image_size * m->vision.image_size * 3, row = m->embed_dim * 4;
+    const int64_t image = kin_image_bytes(&m->vision), row = m->embed_dim * 4;
     return (t->val->items + t->val->captions) * row + t->embedder.batch * (image + row);
 }
 

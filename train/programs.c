@@ -332,7 +332,7 @@ kin_status kin_programs_run(kin_ctx *cx, kin_programs *s, kin_program *p, const 
     if (s->sending) take_sent(s);
     if (s->augment > 0)
         kin_augment_pictures(s->backend, s->stage[IMAGES].ptr[USED], s->stage[AUGMENTATION].ptr[USED],
-                             s->augment, s->cfg.vision.image_size);
+                             s->augment, s->cfg.vision.image_height, s->cfg.vision.image_width);
     s->sending = false;
     s->augment = 0;
     how.replay = s->replay;

@@ -66,7 +66,6 @@ static kin_status step(kin_ctx *cx, kin_trainer *t, const kin_pairs *pairs, kin_
 static kin_status overfit(kin_ctx *cx, kin_trainer *t, double seconds, kin_sanity *s)
 {
     kin_batch b;
-    const int64_t side = t->model->cfg.vision.image_size;
     const kin_fusion_row *fusion = &kin_fusions[t->model->cfg.fusion.kind];
     if (!fusion->towers)
         return kin_fail(cx, KIN_UNSUPPORTED, "--sanity looks at embeddings, and fusion %s makes none",
@@ -78,7 +77,8 @@ static kin_status overfit(kin_ctx *cx, kin_trainer *t, double seconds, kin_sanit
     s->lr = t->cfg->lr;
     s->chance = t->loss->chance(&t->programs.loss_cfg, b.n, b.texts);
     uint64_t digest[PAIRS];
-    kin_count_duplicates(&pairs, side * side * 3, digest, &s->same_captions, &s->same_pictures);
+    kin_count_duplicates(&pairs, kin_image_bytes(&t->model->cfg.vision), digest, &s->same_captions,
+                         &s->same_pictures);
     const double began = kin_now();
     while (s->steps < STEPS && s->seconds < seconds && !s->fits) {
         KIN_TRY(step(cx, t, &pairs, s));

@@ -140,8 +140,8 @@ static kin_program *bound_step(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, 
     kin_program *prog =
         kin_programs_get(cx, s->programs, KIN_TASK_STEP, true, s->batch, s->texts, p->off[p->texts]);
     if (!prog) return NULL;
-    const int64_t side = s->programs->cfg.vision.image_size;
-    kin_programs_input(cx, s->programs, prog, "images", p->images, p->n * side * side * 3);
+    const int64_t bytes = kin_image_bytes(&s->programs->cfg.vision);
+    kin_programs_input(cx, s->programs, prog, "images", p->images, p->n * bytes);
     kin_programs_augment(cx, s->programs, p->drawn, p->n);
     kin_programs_input(cx, s->programs, prog, "ids", p->ids, p->off[p->texts] * (int64_t)sizeof *p->ids);
     kin_programs_input(cx, s->programs, prog, "off", p->off, (p->texts + 1) * (int64_t)sizeof *p->off);
@@ -165,12 +165,12 @@ typedef enum purpose { EMBED, LEARN, TEACH } purpose;
 static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, purpose why)
 {
     void *to = why == TEACH ? s->teacher_images : s->image_embedding;
-    const int64_t side = s->programs->cfg.vision.image_size;
+    const int64_t bytes = kin_image_bytes(&s->programs->cfg.vision);
     for (int64_t i = 0; i < p->n; i += s->chunk) {
         const kin_task task = why == LEARN ? KIN_TASK_IMAGES_GRAD : KIN_TASK_IMAGES;
         kin_program *prog = kin_programs_get(cx, s->programs, task, why != TEACH, s->chunk, 0, 0);
         if (!prog) return cx->status;
-        const int64_t n = kin_min64(s->chunk, p->n - i), bytes = side * side * 3;
+        const int64_t n = kin_min64(s->chunk, p->n - i);
         KIN_TRY(kin_programs_input(cx, s->programs, prog, "images", p->images + i * bytes, n * bytes));
         KIN_TRY(kin_programs_augment(cx, s->programs, p->drawn ? p->drawn + i : NULL, n));
         KIN_TRY(kin_program_bind(cx, prog, "embedding", row(s, to, i)));
@@ -359,7 +359,7 @@ kin_status kin_stepper_run(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, uint
 
 void kin_stepper_ahead(kin_stepper *s, const kin_pairs *p)
 {
-    const int64_t side = s->programs->cfg.vision.image_size, bytes = side * side * 3;
+    const int64_t bytes = kin_image_bytes(&s->programs->cfg.vision);
     const bool masked = s->fused && s->fused->wiring.images && !s->fused->cfg.wiring.hard;
     if (!p->images || masked) return; /* nothing is read, or what is read is made by the wiring */
     const int64_t first = kin_min64(p->n, s->chunk);

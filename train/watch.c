@@ -126,7 +126,9 @@ static void course(kin_ctx *cx, kin_watch *w, const kin_trainer *t, const kin_pr
                 "--sanity can overfit a few pairs, then whether captions belong to their pictures (kin data "
                 "check), then --lr",
                 p->loss, (long long)p->step, p->chance);
-    if (strcmp(t->loss->name, "triplet") == 0) return; /* has no logit scale */
+    const kin_fused_stepper *fused = t->stepper.fused;
+    const bool similar = !fused || fused->cfg.weight[KIN_ITC] > 0.0;
+    if (!similar || strcmp(t->loss->name, "triplet") == 0) return; /* no logit scale is learned */
     if (once(w, KIN_NOTE_CLAMP, p->scale >= 0.999 * t->cfg->scale_max))
         kin_log(cx, KIN_WARN,
                 "the logit scale is at its clamp %g since step %lld: pairs are told apart as sharply as it "

@@ -26,9 +26,9 @@ static const kin_fusion_row *fusion_of(const kin_wiring *w)
     return &kin_fusions[w->model->fusion.kind];
 }
 
-static int64_t side_bytes(const kin_wiring *w)
+static int64_t image_bytes(const kin_wiring *w)
 {
-    return w->model->vision.image_size * w->model->vision.image_size * 3;
+    return kin_image_bytes(&w->model->vision);
 }
 
 static kin_status check(kin_ctx *cx, const kin_wiring *w)
@@ -84,7 +84,7 @@ kin_status kin_wiring_open(kin_ctx *cx, kin_wiring *w, const kin_model_cfg *m, c
     z->vision_rows = z->text_rows = z->rows;
     z->words = pairs * context;
     z->patches = pairs * vision_tokens(w);
-    if (head[KIN_MIM]) w->images = kin_alloc(cx, z->images, (size_t)side_bytes(w));
+    if (head[KIN_MIM]) w->images = kin_alloc(cx, z->images, (size_t)image_bytes(w));
     int32_t **const of_pairs[] = {&w->pair_images, &w->pair_texts, &w->itm_labels, &w->class_labels};
     int32_t **const of_rows[] = {&w->row_texts, &w->row_images, &w->row_kinds, &w->vision_rows,
                                  &w->text_rows, &w->vision_of,  &w->text_of};
@@ -236,19 +236,20 @@ static void mask_text(kin_wiring *w, const kin_pairs *p, int64_t i, uint64_t key
 static void hide_patch(const kin_wiring *w, uint8_t *image, int64_t patch)
 {
     const kin_vision_cfg *v = &w->model->vision;
-    const int64_t grid = kin_vision_grid(v), y0 = patch / grid * v->patch, x0 = patch % grid * v->patch;
+    const int64_t across = kin_vision_columns(v), y0 = patch / across * v->patch,
+                  x0 = patch % across * v->patch;
     for (int64_t y = y0; y < y0 + v->patch; y++)
         for (int64_t x = x0; x < x0 + v->patch; x++)
             for (int c = 0; c < 3; c++)
-                image[(y * v->image_size + x) * 3 + c] = (uint8_t)lrint(255.0 * (double)w->model->mean[c]);
+                image[(y * v->image_width + x) * 3 + c] = (uint8_t)lrint(255.0 * (double)w->model->mean[c]);
 }
 
 /* Picture i with patches hidden; patch_rows keep pair and patch until rows are known. */
 static void mask_image(kin_wiring *w, const kin_pairs *p, int64_t i, uint64_t key)
 {
-    const int64_t grid = kin_vision_grid(&w->model->vision), patches = grid * grid, at = w->now.images++;
-    uint8_t *image = w->images + at * side_bytes(w);
-    memcpy(image, p->images + i * side_bytes(w), (size_t)side_bytes(w));
+    const int64_t patches = kin_vision_patches(&w->model->vision), at = w->now.images++;
+    uint8_t *image = w->images + at * image_bytes(w);
+    memcpy(image, p->images + i * image_bytes(w), (size_t)image_bytes(w));
     const int64_t pair = add_pair(w, at, i, -1);
     int64_t hidden = 0;
     for (int64_t k = 0; k < patches; k++) {
@@ -297,7 +298,7 @@ static void make_rows(kin_wiring *w)
 static void place_masked(kin_wiring *w)
 {
     const int64_t k = vision_tokens(w), context = w->model->text.context;
-    const int64_t grid = kin_vision_grid(&w->model->vision), patches = grid * grid;
+    const int64_t patches = kin_vision_patches(&w->model->vision);
     for (int64_t i = 0; i < w->now.words; i++) {
         const int64_t p = w->word_rows[i] / context, j = w->word_rows[i] % context, t = w->pair_texts[p];
         const int64_t first = w->row_off[p + 1] - (w->off[t + 1] - w->off[t]); /* texts come last */
@@ -373,7 +374,7 @@ kin_status kin_wiring_make(kin_ctx *cx, kin_wiring *w, const kin_pairs *p, uint6
     if (head[KIN_ITM]) false_pairs(w, p, key, w->cfg.hard ? image : NULL, w->cfg.hard ? text : NULL, scale);
     for (int64_t i = 0; head[KIN_MLM] && i < p->n; i++) mask_text(w, p, i, key);
     if (head[KIN_MIM]) {
-        memcpy(w->images, p->images, (size_t)(p->n * side_bytes(w)));
+        memcpy(w->images, p->images, (size_t)(p->n * image_bytes(w)));
         w->pixels = w->images;
         for (int64_t i = 0; i < p->n; i++) mask_image(w, p, i, key);
     }
@@ -405,7 +406,7 @@ kin_status kin_wiring_each(const kin_wiring *w, kin_wire_fn each, void *user)
         const void *host;
         int64_t count, size;
     } all[] = {
-        {"images", w->pixels, z->images, side_bytes(w)},
+        {"images", w->pixels, z->images, image_bytes(w)},
         {"image features", w->image_features, z->images, w->model->embed_dim * (int64_t)sizeof(float)},
         {"text features", w->text_features, z->texts, w->model->embed_dim * (int64_t)sizeof(float)},
         {"image states", w->image_states, z->images,

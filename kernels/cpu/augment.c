@@ -4,10 +4,10 @@
 enum { STRIP = 256 };
 _Static_assert((uint64_t)STRIP * 255 * 65536 <= UINT32_MAX, "a strip's greys");
 
-static void flip(uint8_t *p, int64_t side)
+static void flip(uint8_t *p, int64_t height, int64_t width)
 {
-    for (int64_t y = 0; y < side; y++, p += side * 3) {
-        uint8_t *a = p, *b = p + (side - 1) * 3;
+    for (int64_t y = 0; y < height; y++, p += width * 3) {
+        uint8_t *a = p, *b = p + (width - 1) * 3;
         for (; a < b; a += 3, b -= 3)
             for (int c = 0; c < 3; c++) {
                 const uint8_t t = a[c];
@@ -74,24 +74,24 @@ static void stages(uint8_t *p, int64_t count, const kin_augmentation *a)
     }
 }
 
-static void erase(uint8_t *p, int64_t side, const kin_augmentation *a)
+static void erase(uint8_t *p, int64_t width, const kin_augmentation *a)
 {
     const uint8_t colour[3] = {(uint8_t)a->colour[0], (uint8_t)a->colour[1], (uint8_t)a->colour[2]};
     for (int64_t y = a->y0; y < a->y1; y++)
-        for (int64_t x = a->x0; x < a->x1; x++) memcpy(p + (y * side + x) * 3, colour, 3);
+        for (int64_t x = a->x0; x < a->x1; x++) memcpy(p + (y * width + x) * 3, colour, 3);
 }
 
 void CPU(augment)(const kin_fn_call *c)
 {
-    const int64_t pictures = c->t[0].dim[0], side = c->t[0].dim[1];
+    const int64_t pictures = c->t[0].dim[0], height = c->t[0].dim[1], width = c->t[0].dim[2];
     const kin_augmentation *a = c->t[1].ptr;
     uint8_t *p = c->t[0].ptr;
     const int threads = threads_for(c->dev, pictures);
     PARALLEL_FOR
     for (int64_t n = 0; n < pictures; n++) {
-        uint8_t *one = p + n * side * side * 3;
-        if (a[n].flip) flip(one, side);
-        stages(one, side * side, &a[n]);
-        erase(one, side, &a[n]);
+        uint8_t *one = p + n * height * width * 3;
+        if (a[n].flip) flip(one, height, width);
+        stages(one, height * width, &a[n]);
+        erase(one, width, &a[n]);
     }
 }

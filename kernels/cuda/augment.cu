@@ -73,15 +73,15 @@ template <int N> __device__ static inline void mirror(group<N> &g)
         }
 }
 
-/* side is a multiple of N, at most 4096. */
+/* width is a multiple of N; both at most 4096. */
 template <int N>
 __global__ void __launch_bounds__(BLOCK)
-    augment_pixels(int32_t side, uint8_t *pictures, const kin_augmentation *drawn)
+    augment_pixels(int32_t height, int32_t width, uint8_t *pictures, const kin_augmentation *drawn)
 {
     SHARED(kin_augmentation, a, [1]);
     SHARED(int32_t, mean, [KIN_AUGMENT_STAGES]);
     SHARED(int64_t, room, [32]);
-    const int32_t count = side * side, across = side / N, first = (int32_t)threadIdx.x;
+    const int32_t count = height * width, across = width / N, first = (int32_t)threadIdx.x;
     uint8_t *p = pictures + (int64_t)blockIdx.x * count * 3;
     group<N> g, h;
     for (int i = first; i < KIN_AUGMENT_WORDS; i += BLOCK)
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(BLOCK)
         __syncthreads();
     }
     const int32_t half = a[0].flip ? (across + 1) / 2 : across;
-    for (int32_t i = first; i < half * side; i += BLOCK) {
+    for (int32_t i = first; i < half * height; i += BLOCK) {
         const int32_t y = i / half, x = i % half, other = across - 1 - x;
         uint8_t *left = p + (y * across + x) * 3 * N, *right = p + (y * across + other) * 3 * N;
         take(left, g);
@@ -120,12 +120,12 @@ __global__ void __launch_bounds__(BLOCK)
 
 void kin_cuda_augment(const kin_fn_call *c)
 {
-    const int32_t side = (int32_t)c->t[0].dim[1];
+    const int32_t height = (int32_t)c->t[0].dim[1], width = (int32_t)c->t[0].dim[2];
     const dim3 grid((unsigned)c->t[0].dim[0]), block(BLOCK);
     uint8_t *pictures = ptr<uint8_t>(c->t[0]);
     const kin_augmentation *drawn = ptr<const kin_augmentation>(c->t[1]);
-    if (side % 4 == 0)
-        RUN((kin_cuda_dev *)c->dev, grid, block, 0, augment_pixels<4>, side, pictures, drawn);
+    if (width % 4 == 0)
+        RUN((kin_cuda_dev *)c->dev, grid, block, 0, augment_pixels<4>, height, width, pictures, drawn);
     else
-        RUN((kin_cuda_dev *)c->dev, grid, block, 0, augment_pixels<1>, side, pictures, drawn);
+        RUN((kin_cuda_dev *)c->dev, grid, block, 0, augment_pixels<1>, height, width, pictures, drawn);
 }

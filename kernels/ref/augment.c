@@ -1,11 +1,11 @@
 #include "kernels/ref/ref.h"
 
-static void flip(uint8_t *p, int64_t side)
+static void flip(uint8_t *p, int64_t height, int64_t width)
 {
-    for (int64_t y = 0; y < side; y++)
-        for (int64_t x = 0; x < side / 2; x++)
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t x = 0; x < width / 2; x++)
             for (int64_t c = 0; c < 3; c++) {
-                uint8_t *a = p + (y * side + x) * 3 + c, *b = p + (y * side + side - 1 - x) * 3 + c;
+                uint8_t *a = p + (y * width + x) * 3 + c, *b = p + (y * width + width - 1 - x) * 3 + c;
                 const uint8_t t = *a;
                 *a = *b;
                 *b = t;
@@ -32,14 +32,14 @@ static void change(uint8_t *p, int64_t count, const kin_augment_stage *s)
 
 void REF(augment)(const kin_fn_call *c)
 {
-    const int64_t side = c->t[0].dim[1];
+    const int64_t height = c->t[0].dim[1], width = c->t[0].dim[2];
     const kin_augmentation *a = c->t[1].ptr;
     uint8_t *p = c->t[0].ptr;
-    for (int64_t n = 0; n < c->t[0].dim[0]; n++, a++, p += side * side * 3) {
-        if (a->flip) flip(p, side);
-        for (int k = 0; k < a->stages; k++) change(p, side * side, &a->stage[k]);
+    for (int64_t n = 0; n < c->t[0].dim[0]; n++, a++, p += height * width * 3) {
+        if (a->flip) flip(p, height, width);
+        for (int k = 0; k < a->stages; k++) change(p, height * width, &a->stage[k]);
         for (int64_t y = a->y0; y < a->y1; y++)
             for (int64_t x = a->x0; x < a->x1; x++)
-                for (int64_t k = 0; k < 3; k++) p[(y * side + x) * 3 + k] = (uint8_t)a->colour[k];
+                for (int64_t k = 0; k < 3; k++) p[(y * width + x) * 3 + k] = (uint8_t)a->colour[k];
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""One whole training step over pairs in PyTorch, f64: the two towers of step_golden.py, cross-attention (ALBEF) over two
-layers, and the losses itc (with soft targets of other weights: momentum distillation), itm and mlm. Who meets whom and
-which words are hidden is read from what the test drew. For tests/test_fused_step.c.
+"""One whole training step over pairs in PyTorch, f64: the two towers of step_golden.py over pictures of 16 x 24 pixels,
+cross-attention (ALBEF) over two layers, and the losses itc (with soft targets of other weights: momentum distillation),
+itm and mlm. Who meets whom and which words are hidden is read from what the test drew. For tests/test_fused_step.c.
 
 From the project's root, after `make build/tests/test_fused_step`:
     build/tests/test_fused_step --dump /tmp/wiring.json && python3 tests/golden/fused_golden.py /tmp/wiring.json
@@ -47,7 +47,7 @@ def one_way(z, soft, counted):
 
 
 def fuse(p, words, pictures, lengths):
-    """words [P, T, W], pictures [P, 5, W] -> [P, T, W]. Padding is no key."""
+    """words [P, T, W], pictures [P, 7, W] -> [P, T, W]. Padding is no key."""
     t = torch.arange(words.shape[1])
     mask = torch.zeros(len(words), 1, 1, len(t)).masked_fill((t[None] >= lengths[:, None])[:, None, None], -torch.inf)
     x = words
@@ -65,10 +65,10 @@ def main():
     with open(sys.argv[1], "rb") as f:
         said = f.read()
     w = json.loads(said)
-    p = {name: weight(name, *shape) for name, shape in {**shapes, **more}.items()}
+    p = {name: weight(name, *shape) for name, shape in {**shapes, **more, "visual.positional_embedding": (1 + 2 * 3, W)}.items()}
     p["logit_scale"] = torch.tensor(2.0, requires_grad=True)
     average = {name: taught(v, name) for name, v in p.items()}
-    pixels, seen = batch_pixels(), w["texts"][:w["itc"]]
+    pixels, seen = batch_pixels(16, 24), w["texts"][:w["itc"]]
 
     rows, of_texts = image_rows(p, pixels), text_rows(p, w["texts"])
     image, text = embeddings(p, rows, seen, of_texts)

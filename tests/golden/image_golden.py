@@ -7,6 +7,8 @@ python3 tests/golden/image_golden.py          writes tests/golden/image/* and te
   resize W H W2 H2 FILTER DIGEST              of the picture of this formula
   crop W H X0 Y0 X1 Y1 W2 H2 FILTER DIGEST    the same after crop()
   clip W H S DIGEST                           torchvision's Resize(S, bicubic) and CenterCrop(S), as open_clip evaluates
+  fit MODE W H TALL WIDE DIGEST               the same to what is not square: open_clip's ResizeKeepRatio, then CenterCrop
+                                              (shortest) or CenterCropOrPad (longest); squash: Resize((TALL, WIDE))
 Digests are FNV-1a over the RGB bytes. With KIN_DATA set also  real FILE DIGEST  for some of flickr8k_1k's photos,
 which are not committed.
 """
@@ -87,6 +89,25 @@ for w, h, box, w2, h2 in [(64, 48, (3, 5, 50, 40), 32, 32), (64, 48, (10, 2, 52,
         lines.append(f"crop {w} {h} {' '.join(map(str, box))} {w2} {h2} {name} {fnv(out.tobytes())}")
 
 
+FITS = [("shortest", 400, 100, 48, 192), ("shortest", 100, 333, 48, 192), ("shortest", 61, 47, 24, 8), ("shortest", 30, 20, 64, 32),
+        ("longest", 400, 100, 48, 192), ("longest", 100, 333, 48, 192), ("longest", 61, 47, 24, 8), ("longest", 30, 20, 64, 32),
+        ("squash", 400, 100, 48, 192), ("squash", 61, 47, 24, 8)]
+
+
+def fit(image, mode, tall, wide):
+    w, h = image.size
+    w2, h2 = wide, tall
+    if mode != "squash":
+        ratio = (max if mode == "longest" else min)(h / tall, w / wide)
+        h2, w2 = (round(x / ratio) for x in (h, w))
+    if (w2, h2) != (w, h):
+        image = image.resize((w2, h2), Image.BICUBIC)
+    out = Image.new("RGB", (wide, tall))  # what a picture is smaller by is black
+    left, top = ((to - n) // 2 if n < to else -int(round((n - to) / 2.0)) for n, to in ((w2, wide), (h2, tall)))
+    out.paste(image, (left, top))
+    return out
+
+
 def clip(image, s):
     w, h = image.size
     w2, h2 = (s, int(s * h / w)) if w <= h else (int(s * w / h), s)
@@ -98,6 +119,8 @@ def clip(image, s):
 
 for w, h, s in [(64, 48, 32), (48, 67, 32), (31, 31, 32), (33, 100, 20), (32, 43, 32), (200, 131, 64)]:
     lines.append(f"clip {w} {h} {s} {fnv(clip(picture(w, h), s).tobytes())}")
+for mode, w, h, tall, wide in FITS:
+    lines.append(f"fit {mode} {w} {h} {tall} {wide} {fnv(fit(picture(w, h), mode, tall, wide).tobytes())}")
 if "KIN_DATA" in os.environ:
     root = os.environ["KIN_DATA"] + "/flickr8k_1k/images/"
     for path in sorted(glob.glob(root + "*.jpg"))[::50]:

@@ -82,7 +82,7 @@ def block(p, x, name, mask):
 
 
 def image_rows(p, pixels):
-    """Pixels [N, S, S, 3] of 0..255 -> rows of the image tower [N, 5, W], the class token's first."""
+    """Pixels [N, H, W, 3] of 0..255 -> rows of the image tower [N, 1 + patches, W], the class token's first."""
     x = ((pixels / 255 - 0.5) / 0.25).permute(0, 3, 1, 2)
     x = F.conv2d(x, p["visual.conv1.weight"], stride=P).flatten(2).transpose(1, 2)
     x = torch.cat([p["visual.class_embedding"].expand(len(x), 1, W), x], 1) + p["visual.positional_embedding"]
@@ -109,8 +109,9 @@ def embeddings(p, rows, texts, of_texts):
             F.normalize(of_texts[torch.arange(len(texts)), last] @ p["text_projection"], dim=-1))
 
 
-def batch_pixels():
-    return torch.tensor([float((7 * i + i // 5) % 256) for i in range(B * S * S * 3)]).reshape(B, S, S, 3)
+def batch_pixels(height=S, width=S):
+    n = B * height * width * 3
+    return torch.tensor([float((7 * i + i // 5) % 256) for i in range(n)]).reshape(B, height, width, 3)
 
 
 def write_parameters(out, p):
