@@ -286,11 +286,11 @@ static void beside_the_processor(const augmented *a, int order)
 
 static void augmented_pictures(void **state)
 {
-    static const augmented whole = {"augmented", 1, {AUGMENTED}}, odd = {"augmented, sides of no whole words",
-                                                                         1,
-                                                                         {AUGMENTED,
-                                                                          {"model.vision.image_size", "[20, 30]"},
-                                                                          {"model.vision.patch_size", "10"}}};
+    static const augmented whole = {"augmented", 1, {AUGMENTED}};
+    static const augmented odd = {
+        "augmented, sides of no whole words",
+        1,
+        {AUGMENTED, {"model.vision.image_size", "[20, 30]"}, {"model.vision.patch_size", "10"}}};
     (void)state;
     beside_the_processor(&whole, 3);
     beside_the_processor(&odd, 2);
