@@ -72,7 +72,13 @@ static kin_status make_key(kin_ctx *cx, kin_cache *c)
     const int64_t of[] = {p->height, p->width, p->interpolation, p->mode,
                           p->fill,   whole(c), c->cfg.side,      d->items};
     uint64_t h = kin_fnv(kin_fnv(KIN_FNV, magic, sizeof magic), of, sizeof of);
-    for (int64_t i = 0; i < d->sources; i++) KIN_TRY(digest_file(cx, d->source[i].path, &h));
+    for (int64_t i = 0; i < d->sources; i++) {
+        const kin_source *s = &d->source[i];
+        if (s->made) /* a pure function of its name */
+            h = kin_fnv(h, s->path, strlen(s->path) + 1);
+        else
+            KIN_TRY(digest_file(cx, s->path, &h));
+    }
     for (int64_t i = 0; i < d->items; i++) {
         const kin_item *item = &d->item[i];
         const int64_t place[] = {item->source, item->at, item->size};

@@ -180,9 +180,9 @@ static int32_t add_source(kin_ctx *cx, kin_dataset *d, const char *path, kin_sou
     return (int32_t)d->sources++;
 }
 
-int32_t kin_dataset_memory(kin_ctx *cx, kin_dataset *d, const char *path, uint8_t *bytes, int64_t size)
+int32_t kin_dataset_made(kin_ctx *cx, kin_dataset *d, const char *of, uint8_t *bytes, int64_t size)
 {
-    return add_source(cx, d, path, (kin_source){.own = bytes, .map = {bytes, size}});
+    return add_source(cx, d, of, (kin_source){.own = bytes, .map = {bytes, size}, .made = true});
 }
 
 int32_t kin_dataset_source(kin_ctx *cx, kin_dataset *d, const char *path)
@@ -194,7 +194,7 @@ int32_t kin_dataset_source(kin_ctx *cx, kin_dataset *d, const char *path)
     int64_t size;
     const kin_status rc = kin_gunzip(cx, path, map.bytes, map.size, UNPACKED_LIMIT, &bytes, &size);
     kin_map_close(&map);
-    return rc == KIN_OK ? kin_dataset_memory(cx, d, path, bytes, size) : -1;
+    return rc == KIN_OK ? add_source(cx, d, path, (kin_source){.own = bytes, .map = {bytes, size}}) : -1;
 }
 
 static bool named(const char *name, const char *const *known)

@@ -48,6 +48,7 @@ typedef struct kin_source {
     char *path;
     kin_map map;
     uint8_t *own; /* bytes in memory, which map then describes; NULL: a mapped file */
+    bool made;    /* path is no file, but says all that the bytes depend on */
 } kin_source;
 
 /* Why a sample was passed over. */
@@ -173,8 +174,8 @@ void kin_dataset_form(kin_ctx *cx, kin_dataset *d, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Maps an archive; its index, or -1 on failure. Packed by gzip: unpacked into memory, at most 1 GiB. */
 int32_t kin_dataset_source(kin_ctx *cx, kin_dataset *d, const char *path);
-/* The same of bytes in memory (malloc'ed): taken over in any case. */
-int32_t kin_dataset_memory(kin_ctx *cx, kin_dataset *d, const char *path, uint8_t *bytes, int64_t size);
+/* The same of bytes (malloc'ed) that were made: taken over in any case. `of` says all that they depend on. */
+int32_t kin_dataset_made(kin_ctx *cx, kin_dataset *d, const char *of, uint8_t *bytes, int64_t size);
 /* Does a file of this name hold a picture that kin reads? One that it does not (GIF, HEIC, TIFF)? (By
  * extension: contents are looked at when decoded.) */
 bool kin_picture_name(const char *name);

@@ -1,4 +1,5 @@
 /* PNG: libspng, or stb_image where it is missing. Written by stb_image_write in both cases. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,12 +96,21 @@ kin_status kin_decode_png(kin_ctx *cx, const uint8_t *bytes, int64_t size, int64
 }
 #endif
 
+/* What kin writes are drawings: as they are, their lines pack smaller than as differences, and
+ * stb_image_write would try five ways a line. Its switch is a global. */
+static void choose_no_filter(void)
+{
+    stbi_write_force_png_filter = 0;
+}
+
 kin_status kin_image_encode_png(kin_ctx *cx, const kin_image *image, uint8_t **bytes, int64_t *size)
 {
     if (image->width < 1 || image->height < 1 || image->width * image->height > KIN_MAX_IMAGE_PIXELS)
         return kin_fail(cx, KIN_ARG, "a picture of %lld x %lld pixels cannot be written",
                         (long long)image->width, (long long)image->height);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int length = 0;
+    pthread_once(&once, choose_no_filter);
     *bytes = stbi_write_png_to_mem(image->pixels, (int)image->width * 3, (int)image->width,
                                    (int)image->height, 3, &length);
     if (!*bytes) return kin_fail(cx, KIN_NOMEM, "out of memory for a PNG");

@@ -85,7 +85,7 @@ static kin_status draw_all(kin_ctx *cx, const kin_scene_set *set, int size, file
 }
 
 /* All files end to end as one source of the dataset. */
-static int32_t join(kin_ctx *cx, kin_dataset *d, const file *files, int64_t n)
+static int32_t join(kin_ctx *cx, kin_dataset *d, const kin_scene_task_cfg *cfg, const file *files, int64_t n)
 {
     int64_t size = 0, at = 0;
     for (int64_t i = 0; i < n; i++) size += files[i].size;
@@ -93,7 +93,11 @@ static int32_t join(kin_ctx *cx, kin_dataset *d, const file *files, int64_t n)
     if (!bytes) return -1;
     for (int64_t i = 0; i < n; at += files[i++].size)
         memcpy(bytes + at, files[i].bytes, (size_t)files[i].size);
-    return kin_dataset_memory(cx, d, "scenes", bytes, size);
+    char of[128];
+    snprintf(of, sizeof of, "scenes:%s,count=%lld,seed=%llu,size=%d,objects=%d (%s)",
+             kin_scene_task_names[cfg->task], (long long)cfg->count, (unsigned long long)cfg->seed, cfg->size,
+             cfg->objects, splits[cfg->split]);
+    return kin_dataset_made(cx, d, of, bytes, size);
 }
 
 static kin_status add(kin_ctx *cx, kin_dataset *d, const kin_scene_task_cfg *cfg, const kin_scene_set *set,
@@ -104,7 +108,7 @@ static kin_status add(kin_ctx *cx, kin_dataset *d, const kin_scene_task_cfg *cfg
     int classes;
     const char *const *names = kin_scene_task_classes(cfg->task, &classes);
     const char *twin = cfg->task == KIN_SCENE_TASK_SWAPS ? "relation" : "attribute";
-    const int32_t source = join(cx, d, files, set->scenes);
+    const int32_t source = join(cx, d, cfg, files, set->scenes);
     if (source < 0) return cx->status;
     for (int64_t i = 0; i < set->scenes; at += files[i++].size) {
         snprintf(name, sizeof name, "%s-%s-%06lld.png", kin_scene_task_names[cfg->task], splits[cfg->split],

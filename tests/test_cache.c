@@ -302,6 +302,25 @@ static void test_two_at_once(void **state)
     assert_int_equal(files_in(path), 1);
 }
 
+/* Pictures that no file holds are known by the words that they were made of. */
+static void test_made(void **state)
+{
+    static const char *const words[] = {"scenes:xor,count=8,seed=1,size=32",
+                                        "scenes:xor,count=8,seed=1,size=32",
+                                        "scenes:xor,count=8,seed=2,size=32"};
+    static const char *const says[] = {"cache: made in ", "made before", "cache: made in "};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        kin_ctx cx = {0};
+        kin_cache_cfg c = config(kept, 1.0);
+        kin_dataset *d = kin_dataset_open(&cx, words[i], NULL, false);
+        if (!d) fail_msg("%s", cx.message);
+        c.data = d;
+        kin_cache_close(opened(&c, says[i]));
+        kin_dataset_close(d);
+    }
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -337,6 +356,6 @@ int main(void)
         cmocka_unit_test(test_same_bits),       cmocka_unit_test(test_kept_size),
         cmocka_unit_test(test_damaged),         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_broken_pictures), cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_two_at_once)};
+        cmocka_unit_test(test_two_at_once),     cmocka_unit_test(test_made)};
     return cmocka_run_group_tests_name("cache", tests, open_all, close_all);
 }
