@@ -17,7 +17,7 @@ kin_words kin_say(const char *format, ...)
 const char *const kin_say_color[KIN_BOX_COLORS] = {"yellow", "black", "blue"};
 const char *const kin_say_number[] = {"[no|zero]", "[one|1]",  "[two|2]", "[three|3]",
                                       "[four|4]",  "[five|5]", "[six|6]", "[seven|7]"};
-static const char *const shapes[KIN_BOX_SHAPES] = {"circle", "square", "triangle"};
+const char *const kin_say_shape[KIN_BOX_SHAPES] = {"circle", "square", "triangle"};
 
 kin_many kin_say_many(kin_rng *r, int most, int also)
 {
@@ -67,7 +67,8 @@ kin_kind kin_say_thing(kin_rng *r, kin_thing which)
     const int color = kin_say_any_color(r), shape = kin_below(r, KIN_BOX_SHAPES);
     if (way == 1 || way == 2) w.colors = 1u << color;
     if (way >= 2) w.shapes = 1u << shape;
-    return named(w.colors ? kin_say_color[color] : "", w.shapes ? shapes[shape] : "[item|item|object]", w);
+    return named(w.colors ? kin_say_color[color] : "", w.shapes ? kin_say_shape[shape] : "[item|item|object]",
+                 w);
 }
 
 kin_words kin_say_boxes(kin_rng *r, kin_box_claim *c)

@@ -11,6 +11,7 @@ typedef struct kin_words {
 kin_words kin_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 extern const char *const kin_say_color[KIN_BOX_COLORS];
+extern const char *const kin_say_shape[KIN_BOX_SHAPES];
 extern const char *const kin_say_number[]; /* "[three|3]"; 0 to 7 */
 
 static inline int kin_below(kin_rng *r, int n)

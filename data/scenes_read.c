@@ -1,5 +1,5 @@
-/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" (boxes: size=100) as a labelled set (data/scenes_task.h):
- * pictures are drawn when it is opened and kept in memory as PNG. */
+/* "scenes:TASK,count=2000,seed=0,size=64,objects=2" (boxes, contents: size=100) as a labelled set
+ * (data/scenes_task.h): pictures are drawn when it is opened and kept in memory as PNG. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static kin_status bad_words(kin_ctx *cx, const char *words)
     return kin_fail(cx, KIN_ARG,
                     "scenes:%s: expected scenes:TASK,count=N,seed=S,size=P,objects=M with a TASK of swaps, "
                     "attributes, match, "
-                    "xor, and, count, questions, masked, boxes",
+                    "xor, and, count, questions, masked, boxes, contents",
                     words);
 }
 
@@ -131,7 +131,7 @@ kin_status kin_scenes_read(kin_ctx *cx, kin_dataset *d, const char *words, const
 {
     kin_scene_task_cfg task = {.count = COUNT, .size = -1};
     KIN_TRY(read_words(cx, words, &task));
-    if (task.size < 0) task.size = task.task == KIN_SCENE_TASK_BOXES ? KIN_BOX_SIDE : SIZE;
+    if (task.size < 0) task.size = kin_scene_task_boxes(task.task) ? KIN_BOX_SIDE : SIZE;
     const bool any = !cfg->split || !*cfg->split || strcmp(cfg->split, "all") == 0;
     const int split = any ? 0 : index_of(splits, KIN_SCENE_SPLITS, cfg->split, strlen(cfg->split));
     if (split < 0)

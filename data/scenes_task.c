@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "data/dataset.h"
-#include "data/scenes_boxes_text.h"
+#include "data/scenes_boxes_list.h"
 
 enum { ANY = -1, RED = 0, ON = 1, ATTEMPTS = 500, KINDS = 7 };
 
-const char *const kin_scene_task_names[KIN_SCENE_TASKS] = {"swaps", "attributes", "match",  "xor",  "and",
-                                                           "count", "questions",  "masked", "boxes"};
+const char *const kin_scene_task_names[KIN_SCENE_TASKS] = {
+    "swaps", "attributes", "match", "xor", "and", "count", "questions", "masked", "boxes", "contents"};
 static const char *const matches[] = {"no-match", "match"};
 static const char *const truths[] = {"false", "true"};
 static const char *const counts[] = {"zero", "one", "two"};
@@ -27,7 +27,7 @@ const char *const *kin_scene_task_classes(kin_scene_task task, int *classes)
         const char *const *names;
         int n;
     } of[KIN_SCENE_TASKS] = {{matches, 2}, {matches, 2},       {matches, 2},     {truths, 2}, {truths, 2},
-                             {counts, 3},  {answers, ANSWERS}, {answers, SIZES}, {truths, 2}};
+                             {counts, 3},  {answers, ANSWERS}, {answers, SIZES}, {truths, 2}, {truths, 2}};
     *classes = of[task].n;
     return of[task].names;
 }
@@ -382,14 +382,10 @@ static bool masked(maker *m)
 
 /* ---- boxes ---- */
 
-static bool boxes(maker *m)
+/* The text is true of the first picture. */
+static bool add_two(maker *m, const kin_boxes two[2], const char *text)
 {
     kin_scene_set *o = m->out;
-    kin_box_claim claim;
-    kin_boxes two[2];
-    char text[KIN_BOXES_TEXT];
-    kin_boxes_say(&m->rng, m->round % 2, &claim, text);
-    if (!kin_boxes_split(&m->rng, &claim, two)) return false;
     for (int i = 0; i < 2; i++) {
         kin_boxes *grown = kin_roomy(m->cx, o->boxes, o->scenes, &o->scene_room, sizeof *grown);
         if (!grown) return false;
@@ -400,10 +396,26 @@ static bool boxes(maker *m)
     return true;
 }
 
+static bool boxes(maker *m)
+{
+    kin_box_claim claim;
+    kin_boxes two[2];
+    char text[KIN_BOXES_TEXT];
+    kin_boxes_say(&m->rng, m->round % 2, &claim, text);
+    return kin_boxes_split(&m->rng, &claim, two) && add_two(m, two, text);
+}
+
+static bool contents(maker *m)
+{
+    kin_boxes two[2];
+    char text[KIN_BOXES_TEXT];
+    return kin_boxes_list_split(&m->rng, m->round % 2, two, text) && add_two(m, two, text);
+}
+
 /* ---- rounds ---- */
 
 static bool (*const makers[KIN_SCENE_TASKS])(maker *m) = {
-    relation_swaps, attribute_swaps, match, exclusive, both, count, question, masked, boxes};
+    relation_swaps, attribute_swaps, match, exclusive, both, count, question, masked, boxes, contents};
 
 static kin_status make_round(kin_ctx *cx, const kin_scene_task_cfg *cfg, int64_t round, kin_scene_set *out)
 {
@@ -422,6 +434,11 @@ static kin_status make_round(kin_ctx *cx, const kin_scene_task_cfg *cfg, int64_t
                     kin_scene_task_names[cfg->task], (long long)round, (unsigned long long)cfg->seed);
 }
 
+bool kin_scene_task_boxes(kin_scene_task task)
+{
+    return task == KIN_SCENE_TASK_BOXES || task == KIN_SCENE_TASK_CONTENTS;
+}
+
 kin_status kin_scene_task_make(kin_ctx *cx, const kin_scene_task_cfg *cfg, kin_scene_set *out)
 {
     *out = (kin_scene_set){0};
@@ -429,11 +446,10 @@ kin_status kin_scene_task_make(kin_ctx *cx, const kin_scene_task_cfg *cfg, kin_s
         return kin_fail(cx, KIN_ARG, "scenes: count is %lld, it must be 1 to 10000000",
                         (long long)cfg->count);
     if (cfg->objects && (cfg->task == KIN_SCENE_TASK_COUNT || cfg->task == KIN_SCENE_TASK_QUESTIONS ||
-                         cfg->task == KIN_SCENE_TASK_BOXES))
+                         kin_scene_task_boxes(cfg->task)))
         return kin_fail(cx, KIN_ARG, "scenes: %s asks how many there are: objects=N is of the other tasks",
                         kin_scene_task_names[cfg->task]);
-    if (cfg->task == KIN_SCENE_TASK_BOXES &&
-        (cfg->size < KIN_SCENE_MIN_SIZE || cfg->size > KIN_SCENE_MAX_SIZE))
+    if (kin_scene_task_boxes(cfg->task) && (cfg->size < KIN_SCENE_MIN_SIZE || cfg->size > KIN_SCENE_MAX_SIZE))
         return kin_fail(cx, KIN_ARG, "scenes: size is %d pixels, it must be %d to %d", cfg->size,
                         KIN_SCENE_MIN_SIZE, KIN_SCENE_MAX_SIZE);
     for (int64_t round = 0; out->examples < cfg->count; round++) KIN_TRY(make_round(cx, cfg, round, out));

@@ -18,6 +18,8 @@
  *   boxes       three boxes with towers or scattered items (data/scenes_boxes.h) and sentences in the manner
  *               of people. Each sentence has two pictures that are drawn alike: it is true of the first and
  *               false of the second, so the text alone knows nothing.
+ *   contents    the same pictures; the sentence says all that is in one, two or three of the boxes
+ *               (data/scenes_boxes_list.h). Of two pictures drawn alike it is true of the first.
  *
  * Color-shape pairs kept for test (data/scenes.h): of swaps, attributes, masked and questions the object that
  * matters is such a pair there. In train and val none is ever named, not even in what is false.
@@ -38,10 +40,12 @@ typedef enum kin_scene_task {
     KIN_SCENE_TASK_QUESTIONS,
     KIN_SCENE_TASK_MASKED,
     KIN_SCENE_TASK_BOXES, /* the ones before it are about pictures of data/scenes.h */
+    KIN_SCENE_TASK_CONTENTS,
     KIN_SCENE_TASKS
 } kin_scene_task;
 
 extern const char *const kin_scene_task_names[KIN_SCENE_TASKS];
+bool kin_scene_task_boxes(kin_scene_task task); /* about three boxes, not about scenes? */
 /* The classes of a task; false before true. */
 const char *const *kin_scene_task_classes(kin_scene_task task, int *classes);
 
@@ -53,7 +57,7 @@ typedef struct kin_scene_example {
 
 typedef struct kin_scene_set {
     kin_scene *scene;
-    kin_boxes *boxes; /* instead of scene: of the task boxes */
+    kin_boxes *boxes; /* instead of scene: of the tasks boxes and contents */
     kin_scene_example *example;
     int64_t scenes, examples;         /* scenes: how many pictures */
     int64_t scene_room, example_room; /* private */
@@ -64,13 +68,14 @@ typedef struct kin_scene_task_cfg {
     kin_scene_split split;
     uint64_t seed;
     int64_t count; /* examples; whole rounds are made: up to five more */
-    int size;      /* of a picture, in pixels; boxes: of a box, the picture is four times as wide */
+    int size; /* of a picture, in pixels; boxes and contents: of a box, the picture is four times as wide */
     int objects; /* at most so many in a picture (swaps and attributes: just so many), which is easier; 0: the
                     task's own number */
 } kin_scene_task_cfg;
 
 /* Free with kin_scene_set_free, also after a failure. KIN_ARG like kin_scene_make, for a count that is not
- * 1 to 10 million, or for objects of a task that asks how many there are (count, questions, boxes). */
+ * 1 to 10 million, or for objects of a task that asks how many there are (count, questions, boxes, contents).
+ */
 kin_status kin_scene_task_make(kin_ctx *cx, const kin_scene_task_cfg *cfg, kin_scene_set *out);
 void kin_scene_set_free(kin_scene_set *s);
 
