@@ -429,6 +429,31 @@ static void test_corruption_is_by_item_and_caption(void **state)
     kin_dataset_close(d);
 }
 
+/* In whatever order pairs come, a picture that several of them share is the same for all. */
+static void test_pairs_that_share_a_picture(void **state)
+{
+    (void)state;
+    enum { PAIRS = 9 };
+    static const int64_t caption[PAIRS] = {0, 1, 2, 3, 3, 0, 1, 5, 4},
+                         item[PAIRS] = {1, 1, 1, 0, 2, 2, 0, 0, 3};
+    static const kin_noise kinds[] = {KIN_NOISE_COLOR, KIN_NOISE_NO_IMAGE};
+    kin_ctx cx = {0};
+    kin_dataset *d = open_as("scenes:xor,count=8,size=32", KIN_LABELS_MUST);
+    const kin_judge dual = kin_judge_dual(&session.embedder);
+    for (int k = 0; k < 2; k++) {
+        const kin_corruption c = {kinds[k], 0.5, 3};
+        float together[PAIRS], alone;
+        assert_int_equal(kin_judge_pairs(&cx, &dual, d, caption, item, PAIRS, &c, together), KIN_OK);
+        for (int i = 0; i < PAIRS; i++) {
+            assert_int_equal(kin_judge_pairs(&cx, &dual, d, caption + i, item + i, 1, &c, &alone), KIN_OK);
+            assert_true(fabsf(alone - together[i]) < 1e-6f);
+        }
+        if (k == 0)
+            assert_true(fabsf(together[0] - together[5]) > 1e-4f && fabsf(together[1] - together[6]) > 1e-4f);
+    }
+    kin_dataset_close(d);
+}
+
 static void test_broken_pictures_are_left_out(void **state)
 {
     (void)state;
@@ -464,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_noise_of_retrieval),
         cmocka_unit_test(test_noise_of_tasks),
         cmocka_unit_test(test_corruption_is_by_item_and_caption),
+        cmocka_unit_test(test_pairs_that_share_a_picture),
         cmocka_unit_test(test_broken_pictures_are_left_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

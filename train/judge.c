@@ -134,18 +134,39 @@ kin_status kin_corrupted_texts(kin_ctx *cx, const kin_dataset *d, const kin_corr
 typedef struct question {
     uint8_t *pixels;
     char **text;
-    int64_t *item;
+    int64_t *item, *of; /* the pictures that are looked at, and which of them each pair has */
     bool *no_image, *no_text;
 } question;
+
+/* Pairs of one picture come one after the other: it is read once for all of them. From `seen` pictures to
+ * those of n pairs, in place: from behind, as no pair has a later picture than its own number. */
+static void spread(const question *q, int64_t n, int64_t bytes)
+{
+    for (int64_t k = n; k-- > 0;) {
+        if (q->of[k] == k) continue;
+        memcpy(q->pixels + k * bytes, q->pixels + q->of[k] * bytes, (size_t)bytes);
+        q->no_image[k] = q->no_image[q->of[k]];
+    }
+}
+
+static kin_status look(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, const kin_corruption *c,
+                       int64_t n, int64_t seen, question *q)
+{
+    KIN_TRY(kin_corrupted_pictures(cx, j->embedder, d, c, q->item, seen, q->pixels, q->no_image));
+    spread(q, n, kin_preprocess_bytes(&j->embedder->model->preprocess));
+    return KIN_OK;
+}
 
 static kin_status ask(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, const int64_t *caption,
                       const int64_t *item, int64_t from, int64_t n, const kin_corruption *c, question *q,
                       float *out)
 {
-    int64_t made = 0;
+    int64_t made = 0, seen = 0;
     for (; made < n; made++) {
         const int64_t of = caption ? caption[from + made] : from + made;
-        q->item[made] = item ? item[from + made] : d->item_of[of];
+        const int64_t picture = item ? item[from + made] : d->item_of[of];
+        if (seen == 0 || q->item[seen - 1] != picture) q->item[seen++] = picture;
+        q->of[made] = seen - 1;
         if (corrupt_text(cx, d, c, of, &q->text[made], &q->no_text[made]) != KIN_OK) break;
     }
     const kin_judged pairs = {.n = n,
@@ -153,9 +174,7 @@ static kin_status ask(kin_ctx *cx, const kin_judge *j, const kin_dataset *d, con
                               .text = (const char *const *)q->text,
                               .no_image = q->no_image,
                               .no_text = q->no_text};
-    if (cx->status == KIN_OK &&
-        kin_corrupted_pictures(cx, j->embedder, d, c, q->item, n, q->pixels, q->no_image) == KIN_OK)
-        j->ask(cx, j->self, &pairs, out);
+    if (cx->status == KIN_OK && look(cx, j, d, c, n, seen, q) == KIN_OK) j->ask(cx, j->self, &pairs, out);
     free_texts(q->text, made);
     return cx->status;
 }
@@ -167,6 +186,7 @@ kin_status kin_judge_pairs(kin_ctx *cx, const kin_judge *j, const kin_dataset *d
     question q = {.pixels = kin_alloc(cx, batch * kin_preprocess_bytes(&j->embedder->model->preprocess), 1),
                   .text = kin_alloc0(cx, batch, sizeof *q.text),
                   .item = kin_alloc(cx, batch, sizeof *q.item),
+                  .of = kin_alloc(cx, batch, sizeof *q.of),
                   .no_image = kin_alloc0(cx, batch, sizeof *q.no_image),
                   .no_text = kin_alloc0(cx, batch, sizeof *q.no_text)};
     for (int64_t from = 0; cx->status == KIN_OK && from < n; from += batch)
@@ -174,6 +194,7 @@ kin_status kin_judge_pairs(kin_ctx *cx, const kin_judge *j, const kin_dataset *d
     free(q.pixels);
     free(q.text);
     free(q.item);
+    free(q.of);
     free(q.no_image);
     free(q.no_text);
     return cx->status;
