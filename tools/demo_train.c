@@ -91,7 +91,7 @@ static const demo_row *owner_of(const demo_row *row, const demo_stage *stage)
     return !stage->from && row->from ? demo_find_row(row->from) : row;
 }
 
-/* The technique's file, the stage's over it, the scale's over both, and, where there is one, the demo's own
+/* The technique's file, the stage's over it, the scale's over both, and, where there is one, the scale's own
  * of this row. *there: has this row such a stage? */
 static kin_status options(kin_ctx *cx, const demo *d, const demo_row *row, const demo_stage *stage,
                           int64_t seed, const char *place, kin_config *c, bool *there)
@@ -114,7 +114,9 @@ static kin_status options(kin_ctx *cx, const demo *d, const demo_row *row, const
         KIN_TRY(set_path(cx, c, "model", place, from));
     }
     bool own;
-    KIN_TRY(lay(cx, c, row->name, "", &own));
+    char own_ending[40];
+    snprintf(own_ending, sizeof own_ending, "-%s", row->name);
+    KIN_TRY(lay(cx, c, d->scale->name, own_ending, &own));
     snprintf(number, sizeof number, "%.0f", ceil(stage->share * (double)c->steps));
     KIN_TRY(kin_config_set(cx, c, "steps", number));
     snprintf(number, sizeof number, "%lld", (long long)seed);

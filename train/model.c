@@ -111,15 +111,20 @@ static const kin_st_entry *find_weight(kin_ctx *cx, const kin_params *p, int i, 
     return e;
 }
 
-static kin_status read_weight(kin_ctx *cx, kin_params *p, int i, const kin_st *file, const char *name)
+static kin_status read_entry(kin_ctx *cx, kin_params *p, int i, const kin_st_entry *e)
 {
-    const kin_st_entry *e = find_weight(cx, p, i, file, name);
-    float *values = e ? kin_alloc(cx, e->count, sizeof *values) : NULL;
+    float *values = kin_alloc(cx, e->count, sizeof *values);
     if (!values) return cx->status;
     kin_status rc = kin_st_read_f32(cx, e, values, e->count);
     if (rc == KIN_OK) rc = kin_param_set(cx, p, i, values);
     free(values);
     return rc;
+}
+
+static kin_status read_weight(kin_ctx *cx, kin_params *p, int i, const kin_st *file, const char *name)
+{
+    const kin_st_entry *e = find_weight(cx, p, i, file, name);
+    return e ? read_entry(cx, p, i, e) : cx->status;
 }
 
 kin_status kin_model_weights(kin_ctx *cx, kin_params *p, const char *file)
@@ -153,14 +158,32 @@ static bool other_positions(const kin_model *m, const kin_param *q, const kin_st
            e->dim[0] >= 2 && e->dim[0] != q->shape.dim[0];
 }
 
+static bool fits(const kin_param *q, const kin_st_entry *e)
+{
+    return e && e->count == q->count && e->rank == q->shape.rank &&
+           memcmp(e->dim, q->shape.dim, (size_t)e->rank * 8) == 0;
+}
+
+/* One transformer over both begins as the image tower's, block by block, where the folder has towers (ViLT,
+ * Kim et al. 2021); a block that is not there, or has another shape, stays as it is. */
+static const kin_st_entry *tower_block(const kin_model *m, const kin_param *q, const kin_st *st)
+{
+    static const char blocks[] = "fusion.resblocks.";
+    char name[160];
+    if (kin_fusions[m->cfg.fusion.kind].towers || strncmp(q->name, blocks, sizeof blocks - 1) != 0)
+        return NULL;
+    snprintf(name, sizeof name, "visual.transformer.resblocks.%s", q->name + sizeof blocks - 1);
+    const kin_st_entry *e = kin_st_find(st, name);
+    return fits(q, e) ? e : NULL;
+}
+
 /* Of fusion and heads a folder has what it has: towers alone are a beginning too, and so is a head of other
  * classes. */
 static bool may_be_new(const kin_param *q, const kin_st_entry *e)
 {
     const bool later = strncmp(q->name, "fusion.", 7) == 0 || strncmp(q->name, "heads.", 6) == 0;
     if (!later) return !e && strcmp(q->name, "logit_bias") == 0;
-    return !e || e->count != q->count || e->rank != q->shape.rank ||
-           memcmp(e->dim, q->shape.dim, (size_t)e->rank * 8) != 0;
+    return !fits(q, e);
 }
 
 kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder)
@@ -170,8 +193,11 @@ kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder)
     kin_st *st = file ? kin_st_open(cx, file) : NULL;
     for (int i = 0; st && i < p->count && cx->status == KIN_OK; i++) {
         const kin_st_entry *e = kin_st_find(st, p->param[i].name);
+        const kin_st_entry *block = e ? NULL : tower_block(m, &p->param[i], st);
         if (other_positions(m, &p->param[i], e))
             read_positions(cx, p, i, e);
+        else if (block)
+            read_entry(cx, p, i, block);
         else if (!may_be_new(&p->param[i], e))
             read_weight(cx, p, i, st, file);
     }

@@ -41,7 +41,8 @@ kin_model *kin_model_load(kin_ctx *cx, const char *folder, kin_backend *b);
 kin_status kin_model_weights(kin_ctx *cx, kin_params *p, const char *file);
 /* Begins with the weights of a model folder: like kin_model_weights, but a text tower's positions of another
  * number are stretched or cut (nn/stretch.h), and a logit_bias, fusion or heads that the folder lacks (or
- * has in another shape) stay as they are. */
+ * has in another shape) stay as they are; the blocks of fusion joint begin as those of the folder's image
+ * tower. */
 kin_status kin_model_start(kin_ctx *cx, kin_model *m, const char *folder);
 /* Writes all four into an existing folder. ema: the averaged weights instead of the current ones. */
 kin_status kin_model_save(kin_ctx *cx, const kin_model *m, const char *folder, bool ema);
