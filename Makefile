@@ -102,8 +102,9 @@ test: deps ## install what is missing, build everything, lint, run every test (6
 	@$(MAKE) suite
 
 test-long: deps ## what takes long: plans against real runs of 500 MB and more, fuzzers for a minute each, every case on the emulated GPU
-	@$(MAKE) all $(BUILD)/tests/test_cuda_train
+	@$(MAKE) all $(BUILD)/tests/test_cuda_train $(BUILD)/tests/test_cuda_replay
 	@KIN_LONG=1 $(BUILD)/tests/test_cuda_train
+	@KIN_LONG=1 $(BUILD)/tests/test_cuda_replay
 	@tests/plan_check.sh $(KIN)
 	@$(if $(CUDA_X),$(MAKE) BUILD=$(BUILD)/sm_100 CUDA_ARCHS=100 $(BUILD)/sm_100/libkin_cuda.so,echo "no $(NVCC): nothing is compiled for sm_100")
 	@$(MAKE) fuzz FUZZ_SECONDS=60
