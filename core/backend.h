@@ -72,6 +72,8 @@ static inline kin_status kin_backend_check(kin_ctx *cx, kin_backend *b)
 /* F32 values of the device as floats on the host, also where they are stored as f64 (core/backend.c). Waits.
  */
 kin_status kin_download_floats(kin_ctx *cx, kin_backend *b, const void *from, int64_t count, float *out);
+/* The other way. */
+void kin_upload_floats(kin_backend *b, void *to, const float *from, int64_t count);
 
 /* Host memory for arenas: mmap, MADV_HUGEPAGE. Shared by the CPU backends (core/arena.c). NULL also where
  * more is asked for than the machine could give: pages are only taken when they are touched, and then there

@@ -95,7 +95,7 @@ json_t *kin_preprocess_to_hf(const kin_preprocess *p)
                      "do_convert_rgb", 1);
 }
 
-/* Row and column of the crop of S in n: torchvision's int(round((n - s) / 2)), half to even. */
+/* Where the crop of s in n begins: torchvision's int(round((n - s) / 2)), half to even. */
 static int64_t centre(int64_t n, int64_t size)
 {
     return (int64_t)nearbyint((double)(n - size) / 2.0);

@@ -95,6 +95,38 @@ static void test_gradcache_is_the_full_batch(void **state)
     check_gradcache(cpu2, 1e-5);
 }
 
+/* A tower of pictures that does not learn need not run: what it makes of them comes with the batch, to the
+ * bit. */
+static void test_frozen_pictures_come_made(void **state)
+{
+    (void)state;
+    enum { PAIRS = 11 };
+    const step_variant how = {.batch = 12, .texts = 18, .chunk = 4, .freeze = "visual.*"};
+    kin_pairs p = step_pairs(PAIRS, 17);
+    step_rig runs, made;
+    float rows[PAIRS * E];
+    int learn = 0;
+    step_open(&runs, step_cpu(1), how);
+    step_open(&made, step_cpu(1), how);
+    const double loss = step_run(&runs, &p);
+    memcpy(rows, runs.stepper.image_embedding, sizeof rows);
+    p.images = NULL;
+    p.image_features = rows;
+    made.stepper.image_made = true;
+    assert_true(step_run(&made, &p) == loss);
+    for (int i = 0; i < made.params->count; i++) {
+        const kin_param *q = &made.params->param[i];
+        if (q->frozen) continue;
+        learn++;
+        assert_memory_equal(kin_param_grad(made.params, i), kin_param_grad(runs.params, i),
+                            (size_t)q->count * sizeof(float));
+    }
+    assert_true(learn > 10);
+    assert_true(made.stepper.flops < runs.stepper.flops);
+    step_close(&runs);
+    step_close(&made);
+}
+
 /* ---- momentum distillation ---- */
 
 /* What the teacher (the average) makes of the batch, on r: both embeddings, in turn. */
@@ -224,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_distill_teaches_the_student_alone),
         cmocka_unit_test(test_distill_in_chunks),
         cmocka_unit_test(test_gradcache_draws_as_the_full_batch),
+        cmocka_unit_test(test_frozen_pictures_come_made),
     };
     return cmocka_run_group_tests_name("step_chunks", tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ static kin_status try_out(kin_ctx *cx, const kin_trainer *t, const kin_plan *p, 
     const int64_t batches = kin_min64(p->foreseen, kin_max64(1, LOOKED_AT / texts));
     if (kin_stepper_open(cx, &s, &g, t->stepper.batch, texts, c->chunk) == KIN_OK && t->stepper.fused)
         kin_stepper_fuse(cx, &s, &t->stepper.fused->cfg);
+    s.image_made = t->stepper.image_made;
     if (cx->status == KIN_OK) kin_loader_foresee(cx, &cfg, t->state.loader, batches, prepare, &r);
     if (cx->status == KIN_OK && t->val && kin_embedder_open(cx, &e, t->model, &g, c->eval_batch) == KIN_OK)
         kin_evaluate_prepare(cx, &e, t->val);

@@ -55,7 +55,11 @@ static int64_t need_in_chunks(kin_ctx *cx, const kin_trainer *t, const kin_fores
                       .backend = t->backend,
                       .planning = true,
                       .augments = t->programs.augments};
-    kin_stepper s = {.programs = &p, .batch = t->stepper.batch, .texts = t->stepper.texts, .chunk = chunk};
+    kin_stepper s = {.programs = &p,
+                     .batch = t->stepper.batch,
+                     .texts = t->stepper.texts,
+                     .chunk = chunk,
+                     .image_made = t->stepper.image_made};
     const kin_status rc = kin_stepper_prepare(cx, &s, f->lengths, f->texts);
     const int64_t need = rc == KIN_OK ? kin_programs_need(&p) : -1;
     kin_programs_close(&p);

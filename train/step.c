@@ -165,6 +165,10 @@ typedef enum purpose { EMBED, LEARN, TEACH } purpose;
 static kin_status run_images(kin_ctx *cx, kin_stepper *s, const kin_pairs *p, kin_run run, purpose why)
 {
     void *to = why == TEACH ? s->teacher_images : s->image_embedding;
+    if (p->image_features) {
+        kin_upload_floats(s->programs->backend, to, p->image_features, p->n * s->programs->cfg.embed_dim);
+        return KIN_OK;
+    }
     const int64_t bytes = kin_image_bytes(&s->programs->cfg.vision);
     for (int64_t i = 0; i < p->n; i += s->chunk) {
         const kin_task task = why == LEARN ? KIN_TASK_IMAGES_GRAD : KIN_TASK_IMAGES;
@@ -315,7 +319,7 @@ kin_status kin_stepper_prepare(kin_ctx *cx, kin_stepper *s, const int32_t *lengt
         return cx->status;
     }
     kin_programs_get(cx, p, KIN_TASK_LOSS, true, s->batch, s->texts, 0);
-    kin_programs_get(cx, p, KIN_TASK_IMAGES, true, s->chunk, 0, 0);
+    if (!s->image_made) kin_programs_get(cx, p, KIN_TASK_IMAGES, true, s->chunk, 0, 0);
     if (learns(s, false)) kin_programs_get(cx, p, KIN_TASK_IMAGES_GRAD, true, s->chunk, 0, 0);
     for (int64_t i = 0; i < texts && cx->status == KIN_OK; i += s->chunk) {
         const int64_t tokens = total(lengths + i, kin_min64(s->chunk, texts - i));

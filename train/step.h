@@ -27,7 +27,8 @@ typedef struct kin_stepper {
     double alpha;                  /* with distill: the share of soft targets in the next step */
     void *teacher_images, *teacher_texts, *parts; /* in io: what the teacher sees; the second loss, and both
                                                      losses' cotangents, a line each */
-    bool check; /* of kin_run: name the first step that writes a NaN or Inf */
+    bool image_made; /* pictures' embeddings come with each batch (kin_pairs), their tower is never run */
+    bool check;      /* of kin_run: name the first step that writes a NaN or Inf */
     /* Called when all of a step is under way and its loss is not known yet: the time to send the next batch
      * ahead (kin_stepper_ahead). NULL: nothing is. */
     void (*meanwhile)(void *user);

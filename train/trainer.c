@@ -210,9 +210,13 @@ static kin_status open_pairs(kin_ctx *cx, kin_trainer *t)
                         "loss.itc, drop-image and drop-text are of runs with loss.itm, loss.mlm, loss.mim or "
                         "loss.cls, and none of these is above 0");
     kin_steady made = steady(t);
-    if (alone && (!made.images || t->stepper.chunk < t->stepper.batch)) return KIN_OK;
-    KIN_TRY(settle_features(cx, t, &made));
     if (alone && !made.images) return KIN_OK;
+    const bool chunks = alone && t->stepper.chunk < t->stepper.batch;
+    KIN_TRY(settle_features(cx, t, &made));
+    if (chunks) made.texts = false; /* of a batch in chunks pictures alone come made */
+    t->stepper.image_made = made.images;
+    if (chunks && made.images && !*c->resume) KIN_TRY(open_features(cx, t, made));
+    if (chunks || (alone && !made.images)) return KIN_OK;
     if (c->loss_cls > 0.0) t->labels = kin_alloc(cx, c->batch, sizeof *t->labels);
     if (c->loss_cls > 0.0 && m->heads.many)
         t->targets = kin_alloc(cx, c->batch * m->heads.classes, sizeof *t->targets);
@@ -496,8 +500,8 @@ kin_status kin_trainer_open(kin_ctx *cx, kin_trainer *t, const kin_config *cfg)
     if (*cfg->resume) {
         KIN_TRY(kin_checkpoint_load(cx, cfg->resume, t->model, &t->optim, &t->state));
         kin_log(cx, KIN_INFO, "going on from step %lld of %s", (long long)t->state.step, cfg->resume);
-        if (t->stepper.fused && t->stepper.fused->cfg.wiring.want.image_made) {
-            const bool texts = t->stepper.fused->cfg.wiring.want.text_made;
+        if (t->stepper.image_made) {
+            const bool texts = t->stepper.fused && t->stepper.fused->cfg.wiring.want.text_made;
             KIN_TRY(open_features(cx, t, (kin_steady){.images = true, .texts = texts}));
         }
     }
