@@ -29,11 +29,12 @@ static void slips_are_explained(void **state)
         {"serach", "kin: there is no command 'serach'; did you mean 'search'? kin help lists them\n", 2},
         {"train --config flickr8",
          "kin train: config 'flickr8': no such file, and no such name; did you mean 'flickr8k'? names are: "
-         "boxes, coco, "
+         "boxes, coco, contents, "
          "demo, flickr30k, flickr8k-quick, flickr8k, nlvr\n",
          2},
         {"train --config photos",
-         "kin train: config 'photos': no such file, and no such name; names are: boxes, coco, demo, "
+         "kin train: config 'photos': no such file, and no such name; names are: boxes, coco, contents, "
+         "demo, "
          "flickr30k, "
          "flickr8k-quick, flickr8k, nlvr\n",
          2},
