@@ -149,6 +149,24 @@ static void answers_of_a_fusion(void **state)
 }
 #endif
 
+/* What a tower that does not learn made of pictures goes up with each batch in chunks. */
+static void frozen_pictures_go_up_made(void **state)
+{
+    cuda_flag flags[] = {{"device", "cpu"},
+                         {"freeze", "visual.*"},
+                         {"chunk", "3"},
+                         {"model.vision.patch_dropout", "0"},
+                         {"model.vision.drop_path", "0"},
+                         {NULL, NULL}};
+    (void)state;
+    const cuda_record cpu = cuda_must_train(flags);
+    flags[0].value = "cuda";
+    emulated_order(1);
+    const cuda_record gpu = cuda_must_train(flags);
+    emulated_order(0);
+    cuda_losses_agree(&gpu, &cpu, 1e-5, "pictures made before");
+}
+
 static void bf16_is_for_gpus(void **state)
 {
     (void)state;
@@ -262,6 +280,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(steps_of_fusions),
         cmocka_unit_test(answers_of_a_fusion),
 #endif
+        cmocka_unit_test(frozen_pictures_go_up_made),
         cmocka_unit_test(bf16_is_for_gpus),
         cmocka_unit_test(without_a_gpu_one_sentence),
         cmocka_unit_test(too_little_memory_says_what_helps),
