@@ -40,10 +40,10 @@ static int read_all(kin_ctx *cx, const char *folder, photo *p)
     return n;
 }
 
-/* [S, S, 3] bytes to [3, S, S] normalised, by a table of the 256 values. */
+/* [H, W, 3] bytes to [3, H, W] normalised, by a table of the 256 values. */
 static void to_planes(const kin_preprocess *p, const uint8_t *in, float *out)
 {
-    const int64_t n = p->size * p->size;
+    const int64_t n = p->height * p->width;
     for (int c = 0; c < 3; c++) {
         float value[256];
         for (int v = 0; v < 256; v++) value[v] = ((float)v / 255.0f - p->mean[c]) / p->std[c];

@@ -197,9 +197,11 @@ static void open_follower(rig *r, float *x, float *y, bool learns, bool recomput
 {
     const int64_t width = WIDTH;
     open_rig(r, KIN_F32);
-    const kin_val gamma = kin_weight(r->graph, "gamma", (kin_init){KIN_INIT_CONST, 1.0}, 1, width);
-    const kin_val beta = kin_weight(r->graph, "beta", (kin_init){KIN_INIT_CONST, 0.0}, 1, width);
-    const kin_val mean = kin_buffer(r->graph, "mean", (kin_init){KIN_INIT_CONST, 0.5}, width);
+    const kin_val gamma =
+        kin_weight(r->graph, "gamma", (kin_init){.kind = KIN_INIT_CONST, .arg = 1.0}, 1, width);
+    const kin_val beta =
+        kin_weight(r->graph, "beta", (kin_init){.kind = KIN_INIT_CONST, .arg = 0.0}, 1, width);
+    const kin_val mean = kin_buffer(r->graph, "mean", (kin_init){.kind = KIN_INIT_CONST, .arg = 0.5}, width);
     kin_val out[KIN_MAX_OUT];
     const kin_scope s = kin_enter(r->graph, "block", recompute);
     kin_apply(r->graph, KIN_OP_batchnorm, "norm", &((kin_norm_attr){1e-5f}),
