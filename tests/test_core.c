@@ -559,25 +559,25 @@ static void the_table_is_whole(void **state)
     assert_int_equal(kin_sample_total(4, 5), 5 + 1 + 0 + 3);
 }
 
-/* Positions on a 2 x 2 grid behind a class token: x and y in half periods over the picture, then finer. */
+/* Positions on a grid of 2 x 3 behind a class token: x and y in half periods over the picture, then finer. */
 static void grid_positions(void **state)
 {
     (void)state;
     kin_ctx cx = {0};
     kin_backend *b = kin_backend_ref(&cx, KIN_F64);
     kin_params *p = kin_params_new(&cx);
-    const kin_shape shape = kin_fixed(KIN_F32, 2, (int64_t)5, (int64_t)8);
+    const kin_shape shape = kin_fixed(KIN_F32, 2, (int64_t)7, (int64_t)8);
     const int i = kin_params_add(&cx, p, "pos", &shape,
-                                 (kin_init){.kind = KIN_INIT_GRID, .arg = 3.0, .rows = 2, .columns = 2});
-    float v[40];
+                                 (kin_init){.kind = KIN_INIT_GRID, .arg = 3.0, .rows = 2, .columns = 3});
+    float v[56];
     assert_int_equal(kin_params_alloc(&cx, p, b, false, false), KIN_OK);
     assert_int_equal(kin_params_init(&cx, p, 1), KIN_OK);
     assert_int_equal(kin_param_get(&cx, p, i, false, v), KIN_OK);
-    const double w[2] = {1.5707963267948966, 1.5707963267948966 * 1.4142135623730951};
+    const double pi = 3.14159265358979324, w[2][2] = {{pi / 3, pi / sqrt(3.0)}, {pi / 2, pi / sqrt(2.0)}};
     for (int k = 0; k < 8; k++) assert_true(v[k] == 0.0f);
-    for (int patch = 0; patch < 4; patch++)
+    for (int patch = 0; patch < 6; patch++)
         for (int k = 0; k < 8; k++) {
-            const double angle = (k < 4 ? patch % 2 : patch / 2) * w[k % 2];
+            const double angle = (k < 4 ? patch % 3 : patch / 3) * w[k / 4][k % 2];
             const double want = 3.0 * (k / 2 % 2 ? cos(angle) : sin(angle));
             assert_true(fabs((double)v[8 + patch * 8 + k] - want) < 1e-6);
         }
