@@ -7,6 +7,10 @@
 
 enum { KINDS = KIN_BOX_COLORS * KIN_BOX_SHAPES };
 
+typedef struct told {
+    int boxes, box[KIN_BOXES]; /* those that the text tells of, in its order */
+} told;
+
 static void count_kinds(const kin_boxes *s, int box, int count[KINDS])
 {
     memset(count, 0, KINDS * sizeof *count);
@@ -26,7 +30,7 @@ static bool same(const kin_boxes *a, int i, const kin_boxes *b, int j)
     return true;
 }
 
-bool kin_boxes_list_holds(const kin_boxes *s, const kin_boxes_list *list, const kin_boxes *of)
+static bool holds(const kin_boxes *s, const told *list, const kin_boxes *of)
 {
     static const int orders[][KIN_BOXES] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
@@ -75,13 +79,13 @@ static int say_items(kin_rng *r, const kin_boxes *s, int box, char *to, int room
     return at;
 }
 
-void kin_boxes_list_say(kin_rng *r, const kin_boxes *s, kin_boxes_list *list, char text[KIN_BOXES_TEXT])
+static void say(kin_rng *r, const kin_boxes *s, told *list, char text[KIN_BOXES_TEXT])
 {
     uint32_t order[KIN_BOXES];
     const int wanted = 1 + kin_below(r, KIN_BOXES);
     int at = snprintf(text, KIN_BOXES_TEXT, "There is ");
     kin_rng_permutation(r, order, KIN_BOXES);
-    *list = (kin_boxes_list){0};
+    *list = (told){0};
     for (int k = 0; k < wanted; k++) {
         char one[KIN_BOXES_TEXT];
         const int box = (int)order[k];
@@ -94,9 +98,9 @@ void kin_boxes_list_say(kin_rng *r, const kin_boxes *s, kin_boxes_list *list, ch
 
 bool kin_boxes_list_split(kin_rng *r, bool towers, kin_boxes out[2], char text[KIN_BOXES_TEXT])
 {
-    kin_boxes_list list;
+    told list;
     if (!kin_boxes_any(r, towers, &out[0])) return false;
-    kin_boxes_list_say(r, &out[0], &list, text);
+    say(r, &out[0], &list, text);
     const bool deal = kin_below(r, 2);
-    return kin_boxes_like(r, &out[0], deal, &out[1]) && !kin_boxes_list_holds(&out[0], &list, &out[1]);
+    return kin_boxes_like(r, &out[0], deal, &out[1]) && !holds(&out[0], &list, &out[1]);
 }

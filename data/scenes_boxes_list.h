@@ -10,18 +10,10 @@
 #define KIN_SCENES_BOXES_LIST_H
 #include "data/scenes_boxes_text.h"
 
-typedef struct kin_boxes_list {
-    int boxes, box[KIN_BOXES]; /* those that are told of, in the order of the text */
-} kin_boxes_list;
-
-/* Some of the boxes of s, and words for them. Fewer boxes are told of where more do not fit the text. */
-void kin_boxes_list_say(kin_rng *r, const kin_boxes *s, kin_boxes_list *list, char text[KIN_BOXES_TEXT]);
-
-/* Are there other boxes in `of`, a different one for each that the list tells of, with just the same in them?
- * Of towers in the same order, of items as many of each color and shape. */
-bool kin_boxes_list_holds(const kin_boxes *s, const kin_boxes_list *list, const kin_boxes *of);
-
-/* Two pictures, drawn alike (kin_boxes_like); the list tells of the first and is not true of the second. */
+/* Two pictures, drawn alike (kin_boxes_like), and words for some boxes of the first: fewer of them where more
+ * do not fit the text. Not true of the second: it has not, for each box told of, another one with just the
+ * same in it (of towers in the same order, of items as many of each color and shape). False where the two are
+ * too alike: draw again. */
 bool kin_boxes_list_split(kin_rng *r, bool towers, kin_boxes out[2], char text[KIN_BOXES_TEXT]);
 
 #endif
