@@ -13,8 +13,7 @@
 #include "core/file.h"
 #include "data/scenes.h"
 #include "tests/emulated.h"
-
-static char folder[64];
+#include "tests/scratch.h"
 
 /* With everything random that there is: dropout, stochastic depth, dropped patches. */
 static const char model_json[] =
@@ -51,13 +50,9 @@ void cuda_configure(kin_ctx *cx, kin_config *c, const cuda_flag *flags)
 {
     static const char *const names[][2] = {
         {"model", "model.json"}, {"train-data", "train"}, {"val-data", "val"}, {"out", "run"}};
-    char path[160];
     assert_int_equal(kin_config_init(cx, c), KIN_OK);
     assert_int_equal(kin_config_parse(cx, c, "options", options, (int64_t)strlen(options)), KIN_OK);
-    for (int i = 0; i < 4; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i][1]);
-        kin_config_set(cx, c, names[i][0], path);
-    }
+    for (int i = 0; i < 4; i++) kin_config_set(cx, c, names[i][0], in_scratch(names[i][1]));
     for (; flags->key; flags++) kin_config_set(cx, c, flags->key, flags->value);
     assert_int_equal(cx->status, KIN_OK);
 }
@@ -97,31 +92,19 @@ void cuda_losses_agree(const cuda_record *a, const cuda_record *b, double tol, c
         assert_true(a->flops[i] == b->flops[i]);
     }
 }
+
 int cuda_setup(void **state)
 {
     (void)state;
     kin_ctx cx = {0};
-    char path[160];
-    strcpy(folder, "/tmp/kin-test-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/train", folder);
-    kin_scenes_cfg c = {.out = path, .count = 48, .seed = 1, .size = 32};
+    if (!open_scratch("cuda")) return -1;
+    kin_scenes_cfg c = {.out = in_scratch("train"), .count = 48, .seed = 1, .size = 32};
     if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
-    snprintf(path, sizeof path, "%s/val", folder);
-    c = (kin_scenes_cfg){.out = path, .count = 20, .seed = 2, .size = 32, .split = "val"};
+    c = (kin_scenes_cfg){.out = in_scratch("val"), .count = 20, .seed = 2, .size = 32, .split = "val"};
     if (kin_scenes_write(&cx, &c) != KIN_OK) return -1;
-    snprintf(path, sizeof path, "%s/model.json", folder);
-    FILE *f = fopen(path, "w");
-    if (!f || fputs(model_json, f) < 0 || fclose(f) != 0) return -1;
+    if (kin_write_file(&cx, in_scratch("model.json"), model_json, (int64_t)strlen(model_json)) != KIN_OK)
+        return -1;
     kin_backend *b = emulated_open(&cx); /* sets where plug-ins are looked for */
     kin_backend_close(b);
     return b ? 0 : -1;
-}
-
-int cuda_teardown(void **state)
-{
-    (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
 }

@@ -39,8 +39,8 @@ cuda_record cuda_must_train(const cuda_flag *flags);
 /* Losses within `tol` of one another, norms of the gradients within ten times that. */
 void cuda_losses_agree(const cuda_record *a, const cuda_record *b, double tol, const char *what);
 
-/* Of a group of tests: data, the model, and where the plug-in is. */
+/* Of a group of tests: data, the model, and where the plug-in is; remove_scratch (tests/scratch.h) ends it.
+ */
 int cuda_setup(void **state);
-int cuda_teardown(void **state);
 
 #endif

@@ -13,6 +13,7 @@
 #include "core/graph.h"
 #include "tests/cuda_rig.h"
 #include "tests/emulated.h"
+#include "tests/scratch.h"
 #include "train/memory.h"
 
 /* Chunks of a batch come again with the same sizes: they are recorded and replayed, with new random numbers,
@@ -240,5 +241,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_bill_has_what_was_drawn),
     };
     if (argc == 2) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, cuda_setup, cuda_teardown);
+    return cmocka_run_group_tests(tests, cuda_setup, remove_scratch);
 }

@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "tests/cuda_rig.h"
 #include "tests/emulated.h"
+#include "tests/scratch.h"
 #include "train/judge_fused.h"
 
 #if defined(__SANITIZE_ADDRESS__) /* ten times as slow */
@@ -225,7 +226,7 @@ static void a_chunk_that_fits_is_named(void **state)
     static const cuda_flag whole[] = {{"device", "cuda"}, {"eval-batch", "2"}, {NULL, NULL}};
     enum { PLENTY = 64 };
     kin_ctx first = {.log = keep_bill}, cx = {0};
-    double weights, act, scratch, rest, left;
+    double weights, act, temporary, rest, left;
     cuda_record r;
     (void)state;
     emulated_memory((int64_t)PLENTY << 20);
@@ -235,9 +236,9 @@ static void a_chunk_that_fits_is_named(void **state)
         sscanf(strstr(bill, "): ") ? strstr(bill, "): ") + 3 : "",
                "%lf MiB weights, gradients and moments, %lf activations, %lf scratch, %lf inputs and "
                "embeddings; %lf are left",
-               &weights, &act, &scratch, &rest, &left),
+               &weights, &act, &temporary, &rest, &left),
         5);
-    assert_true(act > 0.2 && left > 0.0 && weights + act + scratch + rest + left < PLENTY + 0.3);
+    assert_true(act > 0.2 && left > 0.0 && weights + act + temporary + rest + left < PLENTY + 0.3);
     emulated_memory((int64_t)(((double)PLENTY - left - 0.3 * act) * 1048576.0));
     cuda_train(whole, &r, &cx);
     const char *chunk = strstr(cx.message, "--chunk ");
@@ -287,5 +288,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_chunk_that_fits_is_named),
     };
     if (argc == 2) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, cuda_setup, cuda_teardown);
+    return cmocka_run_group_tests(tests, cuda_setup, remove_scratch);
 }
